@@ -1,0 +1,68 @@
+"""The authors' trained weights: where they are, and how they get here."""
+
+import os
+import urllib.error
+from pathlib import Path
+
+import torch
+
+from compactlib.paths import DATA
+
+SITE = "https://shi-labs.com/projects/cct/checkpoints/"
+# name: file on the site (the last part of the name says data and epochs)
+OFFICIAL = {
+    "cct_7_3x1_32": "pretrained/cct_7_3x1_32_cifar10_300epochs.pth",
+    "cct_7_3x1_32_sine": "pretrained/cct_7_3x1_32_sine_cifar10_5000epochs.pth",
+    "cct_7_3x1_32_c100": "pretrained/cct_7_3x1_32_cifar100_300epochs.pth",
+    "cct_7_3x1_32_sine_c100": "pretrained/cct_7_3x1_32_sine_cifar100_5000epochs.pth",
+    "cct_7_7x2_224_sine": "pretrained/cct_7_7x2_224_flowers102.pth",
+    "cct_14_7x2_224": "pretrained/cct_14_7x2_224_imagenet.pth",
+    "cct_14_7x2_384": "finetuned/cct_14_7x2_384_imagenet.pth",
+    "cct_14_7x2_384_fl": "finetuned/cct_14_7x2_384_flowers102.pth",
+}
+
+
+def find_checkpoint(name: str) -> Path | None:
+    """The file of the authors' weights for `name` if it is on this machine, else None.
+
+    Looked for in `checkpoints/` under the folder that the environment variable COMPACT_DATA names, then under
+    `data/cache/`.
+    """
+    for folder in _folders():
+        path = folder / Path(OFFICIAL.get(name, "unknown")).name
+        if path.is_file():
+            return path
+    return None
+
+
+def official_state_dict(name: str) -> dict[str, torch.Tensor]:
+    """The authors' state dict for a named model, downloaded once into `data/cache/checkpoints/`.
+
+    Read with `weights_only=True`, so that a file can hold numbers and nothing that runs.
+
+    Raises:
+        ValueError: the authors published no weights under this name.
+        FileNotFoundError: the weights are not here and cannot be downloaded; says what to put where.
+    """
+    if name not in OFFICIAL:
+        raise ValueError(f"no official weights for {name!r}; there are some for: {', '.join(OFFICIAL)}")
+    path = find_checkpoint(name) or _download(SITE + OFFICIAL[name], _folders()[-1] / Path(OFFICIAL[name]).name)
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    return content.get("state_dict", content)
+
+
+def _folders() -> list[Path]:
+    given = os.environ.get("COMPACT_DATA")
+    return ([Path(given) / "checkpoints"] if given else []) + [DATA / "cache" / "checkpoints"]
+
+
+def _download(url: str, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(url, str(path), progress=True)  # temporary name, then rename
+    except (urllib.error.URLError, OSError) as error:
+        raise FileNotFoundError(
+            f"the official weights are not on this machine and the download failed ({error}). "
+            f"Download {url} elsewhere and put the file at {path}, or build the model with pretrained=False"
+        ) from error
+    return path

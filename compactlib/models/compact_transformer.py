@@ -1,0 +1,260 @@
+"""ViT-Lite, CVT and CCT: one model, three settings.
+
+Source: Hassani et al., "Escaping the Big Data Paradigm with Compact Transformers" (arXiv 2104.05704). The file follows
+its Section 3: the transformer backbone (3.1), SeqPool (3.3) and the model. The tokenizers (3.4) are in `tokenizers.py`,
+the named sizes (3.2) in `compact_variants.py`.
+
+                tokenizer   pool
+    ViT-Lite    "patch"     "cls"
+    CVT         "patch"     "seq"
+    CCT         "conv"      "seq"
+
+Shapes in comments: b images, n tokens, d = embed_dim, h heads.
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from timm.layers import DropPath, Mlp, to_2tuple
+from torch import Tensor, nn
+
+from compactlib.models.positions import resize_pos_embed, sine_position_table
+from compactlib.models.tokenizers import ConvTokenizer, PatchTokenizer
+
+# ---- 3.1 Transformer-based backbone ---------------------------------------------------------------------------------
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention, softmax(q k^T / sqrt(d / h)) v, of tokens (b, n, d) -> (b, n, d). qkv has no bias."""
+
+    def __init__(self, dim: int, num_heads: int, *, attn_drop: float = 0.0, proj_drop: float = 0.0):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"embed_dim={dim} does not divide into num_heads={num_heads} equal heads")
+        self.num_heads = num_heads
+        self.attn_drop = attn_drop
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.proj = nn.Linear(dim, dim)
+        self.proj_drop = nn.Dropout(proj_drop)
+
+    def split_heads(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(b, n, 3 d) -> query, key and value, each (b, h, n, d / h)."""
+        return rearrange(qkv, "b n (three h d) -> three b h n d", three=3, h=self.num_heads).unbind(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.split_heads(self.qkv(x))
+        x = F.scaled_dot_product_attention(q, k, v, dropout_p=self.attn_drop if self.training else 0.0)
+        return self.proj_drop(self.proj(rearrange(x, "b h n d -> b n (h d)")))
+
+
+class EncoderBlock(nn.Module):
+    """One encoder layer: attention and MLP with LayerNorm, residual and stochastic depth, (b, n, d) -> (b, n, d).
+
+    As in the authors' code, the second residual starts from the *normed* tokens, not from the sum before the norm as in
+    the usual pre-norm block. Trained weights depend on it.
+    """
+
+    def __init__(self, dim: int, num_heads: int, mlp_ratio: float, drop: float, attn_drop: float, drop_path: float):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = Attention(dim, num_heads, attn_drop=attn_drop, proj_drop=drop)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio), act_layer=nn.GELU, drop=drop)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(self.attn(self.norm1(x)))
+        x = self.norm2(x)
+        return x + self.drop_path(self.mlp(x))
+
+
+# ---- 3.3 SeqPool and what it replaces -------------------------------------------------------------------------------
+
+
+class SeqPool(nn.Module):
+    """Equation 1: z = softmax(g(x)^T) x, an average of the tokens with learned weights. (b, n, d) -> (b, d)."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.score = nn.Linear(dim, 1)  # g
+
+    def weights(self, x: Tensor) -> Tensor:
+        """The weight of each token, (b, n); the weights of an image sum to one."""
+        return self.score(x).squeeze(-1).softmax(dim=-1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.weights(x).unsqueeze(1) @ x).squeeze(1)  # (b, 1, n) @ (b, n, d) -> (b, d)
+
+
+class ClassTokenPool(nn.Module):
+    """The state of the class token, which is token 0. (b, 1 + n, d) -> (b, d)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, 0]
+
+
+class MeanPool(nn.Module):
+    """Global average pooling: every token counts the same. (b, n, d) -> (b, d)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=1)
+
+
+# ---- The model ------------------------------------------------------------------------------------------------------
+
+
+class CompactTransformer(nn.Module):
+    """Image classifier of the compact family: images (b, in_chans, H, W) -> logits (b, num_classes).
+
+    Args:
+        img_size: side of the square image in pixels, or (height, width).
+        in_chans: channels of the image.
+        num_classes: outputs; 0 leaves the head out, and the model returns the pooled tokens (b, embed_dim).
+        tokenizer: "conv" (CCT) or "patch" (ViT-Lite, CVT).
+        num_convs: convolutions of the "conv" tokenizer; "patch" has one whatever this says.
+        kernel_size: side of the convolution, or of the patch, in pixels.
+        stride, padding: of the tokenizer's convolutions; None takes the rule written at the tokenizer.
+        embed_dim, depth, num_heads, mlp_ratio: width, layers, heads, and hidden width of the MLP over embed_dim.
+        pool: "seq" (SeqPool), "cls" (class token) or "avg" (mean of the tokens).
+        pos_embed: "learnable", "sine" (a frozen parameter) or "none". Without one, any image size works at run time.
+        drop_rate, attn_drop_rate, drop_path_rate: dropout after the positions, projections and MLP layers; dropout of
+            the attention; stochastic depth of the last layer, rising linearly from 0.
+
+    Raises:
+        ValueError: an unknown choice, sizes that do not divide, or images the model was not built for.
+    """
+
+    def __init__(
+        self,
+        img_size: int | tuple[int, int] = 32,
+        in_chans: int = 3,
+        num_classes: int = 10,
+        tokenizer: str = "conv",
+        num_convs: int = 2,
+        kernel_size: int = 3,
+        stride: int | None = None,
+        padding: int | None = None,
+        embed_dim: int = 128,
+        depth: int = 2,
+        num_heads: int = 2,
+        mlp_ratio: float = 1.0,
+        pool: str = "seq",
+        pos_embed: str = "learnable",
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.1,
+        drop_path_rate: float = 0.1,
+    ):
+        super().__init__()
+        _one_of("tokenizer", tokenizer, ("conv", "patch"))
+        _one_of("pool", pool, ("seq", "cls", "avg"))
+        _one_of("pos_embed", pos_embed, ("learnable", "sine", "none"))
+        self.img_size = to_2tuple(img_size)
+        self.in_chans = in_chans
+        self.num_classes = num_classes
+        self.num_features = self.embed_dim = embed_dim
+        self.pos_embed_type = pos_embed
+
+        if tokenizer == "conv":
+            self.tokenizer = ConvTokenizer(in_chans, embed_dim, num_convs, kernel_size, stride, padding)
+        else:
+            self.tokenizer = PatchTokenizer(in_chans, embed_dim, kernel_size, stride, padding)
+        num_tokens = self.grid_size[0] * self.grid_size[1]
+        if num_tokens < 1:
+            raise ValueError(f"img_size={self.img_size} leaves no token; use larger images or a smaller kernel_size")
+
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim)) if pool == "cls" else None
+        self.pos_embed = self._new_positions(num_tokens + self.num_prefix_tokens)
+        self.pos_drop = nn.Dropout(drop_rate)
+        drop_path = torch.linspace(0, drop_path_rate, depth).tolist()
+        self.blocks = nn.ModuleList(
+            EncoderBlock(embed_dim, num_heads, mlp_ratio, drop_rate, attn_drop_rate, drop_path[i]) for i in range(depth)
+        )
+        self.norm = nn.LayerNorm(embed_dim)
+        self.pool = {"seq": lambda: SeqPool(embed_dim), "cls": ClassTokenPool, "avg": MeanPool}[pool]()
+        self.head = nn.Linear(embed_dim, num_classes) if num_classes else nn.Identity()
+        self.apply(_init_weights)
+
+    @property
+    def grid_size(self) -> tuple[int, int]:
+        """Rows and columns of image tokens for images of `img_size`."""
+        return self.tokenizer.grid(*self.img_size)
+
+    @property
+    def num_prefix_tokens(self) -> int:
+        """Tokens before the image's own: 1 with a class token, else 0."""
+        return 0 if self.cls_token is None else 1
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Images (b, c, H, W) -> tokens after the last norm (b, n, d), n = 1 + H' W' with a class token."""
+        self._check_images(x)
+        x = self.tokenizer(x)  # (b, c, H, W) -> (b, n, d)
+        if self.cls_token is not None:
+            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # (b, n, d) -> (b, 1 + n, d)
+        if self.pos_embed is not None:
+            x = x + self.pos_embed
+        x = self.pos_drop(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Tokens (b, n, d) -> logits (b, num_classes), or the pooled tokens (b, d) with `pre_logits`."""
+        x = self.pool(x)
+        return x if pre_logits else self.head(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(x))
+
+    # timm's contract for a classifier
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer."""
+        return self.head
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Replace the last layer by a fresh one with `num_classes` outputs (0: none)."""
+        self.num_classes = num_classes
+        self.head = nn.Linear(self.embed_dim, num_classes) if num_classes else nn.Identity()
+        self.head.apply(_init_weights)
+        self.head.to(self.norm.weight)
+
+    def set_input_size(self, img_size: int | tuple[int, int]) -> None:
+        """Make the model take images of another size: a learnable embedding is interpolated, a sinusoid made anew."""
+        old_grid, self.img_size = self.grid_size, to_2tuple(img_size)
+        if self.pos_embed is None or old_grid == self.grid_size:
+            return
+        if self.pos_embed_type == "sine":
+            table = sine_position_table(self.grid_size[0] * self.grid_size[1] + self.num_prefix_tokens, self.embed_dim)
+        else:
+            table = resize_pos_embed(self.pos_embed.data, old_grid, self.grid_size, self.num_prefix_tokens)
+        self.pos_embed = nn.Parameter(table.to(self.pos_embed), requires_grad=self.pos_embed.requires_grad)
+
+    def _new_positions(self, num_rows: int) -> nn.Parameter | None:
+        if self.pos_embed_type == "none":
+            return None
+        if self.pos_embed_type == "sine":
+            return nn.Parameter(sine_position_table(num_rows, self.embed_dim), requires_grad=False)
+        return nn.Parameter(nn.init.trunc_normal_(torch.zeros(1, num_rows, self.embed_dim), std=0.2))
+
+    def _check_images(self, x: Tensor) -> None:
+        if x.ndim != 4 or x.shape[1] != self.in_chans:
+            raise ValueError(f"expected images (batch, {self.in_chans}, height, width), got {tuple(x.shape)}")
+        if self.pos_embed is not None and tuple(x.shape[2:]) != self.img_size:
+            raise ValueError(
+                f"this model has a positional embedding for {self.img_size} pixels, got {tuple(x.shape[2:])}: call "
+                f"model.set_input_size({tuple(x.shape[2:])}) to resize it, or build the model with pos_embed='none'"
+            )
+
+
+def _init_weights(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight)
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} is unknown; choose one of {', '.join(map(repr, choices))}")
