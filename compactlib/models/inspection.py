@@ -56,7 +56,7 @@ def count_parameters(model: nn.Module, trainable_only: bool = False) -> int:
 
 @torch.no_grad()
 def count_macs(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
-    """Multiply-adds of convolutions and matrix products, attention included, for one image (channels, height, width)."""
+    """Multiply-adds of convolutions and matrix products, attention too, for one image (channels, height, width)."""
     parameter = next(model.parameters())
     image = torch.zeros(1, *image_shape, device=parameter.device, dtype=parameter.dtype)
     # The counter sees matrix products; the plain form of attention is made of them, the fused kernels are not.

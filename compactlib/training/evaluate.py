@@ -1,0 +1,55 @@
+"""Measuring a classifier on a split."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import confusion_matrix
+from torch import nn
+
+from compactlib.datasets import ImageData
+from compactlib.training.augment import to_input
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model does on n images: mean cross-entropy, accuracy in 0 to 1, and its probabilities (n, classes)."""
+
+    loss: float
+    accuracy: float
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """The most probable class of each image, (n,)."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Counts (classes, classes): rows are true classes, columns predicted ones."""
+        return confusion_matrix(self.labels, self.predictions, labels=range(self.probabilities.shape[1]))
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, data: ImageData, split: str = "test", batch_size: int = 512) -> Evaluation:
+    """Run `model` in eval mode over data.train, data.val or data.test, on the model's device; its mode is put back.
+
+    Raises ValueError for an unknown or empty split.
+    """
+    if split not in ("train", "val", "test"):
+        raise ValueError(f"split={split!r} is unknown; expected 'train', 'val' or 'test'")
+    images, labels = getattr(data, split).images, getattr(data, split).labels
+    if not len(images):
+        raise ValueError(f"{data.name} has no images in its {split!r} split; load it with val_fraction above 0")
+    device, training = next(model.parameters()).device, model.training
+    model.eval()
+    try:
+        batches = torch.from_numpy(images).split(batch_size)
+        logits = torch.cat([model(to_input(batch, data.mean, data.std, device)).float().cpu() for batch in batches])
+    finally:
+        model.train(training)
+    loss = F.cross_entropy(logits, torch.from_numpy(labels)).item()
+    accuracy = (logits.argmax(dim=1).numpy() == labels).mean().item()
+    return Evaluation(loss, accuracy, labels, logits.softmax(dim=1).numpy())
