@@ -29,7 +29,9 @@ class TrainingImages(Dataset):
             )
         if recipe.randaugment:
             fill = tuple(round(255 * m) for m in (mean if len(mean) == 3 else mean * 3))
-            self.steps.append(rand_augment_transform(recipe.randaugment, {"img_mean": fill}))
+            # Just under timm's largest magnitude, 10, where its Posterize keeps 0 bits, which newer Pillows refuse.
+            hparams = {"img_mean": fill, "magnitude_max": 9.99}
+            self.steps.append(rand_augment_transform(recipe.randaugment, hparams))
 
     def __len__(self) -> int:
         return len(self.images)
