@@ -1,0 +1,106 @@
+"""The card of a data set, read from data/cards/<name>.yaml: where it comes from, under what terms, in which files."""
+
+import difflib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ..paths import DATA
+
+CARDS = DATA / "cards"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a source. `urls` are its addresses in the order to try, empty if it cannot be downloaded."""
+
+    name: str
+    bytes: int
+    algorithm: str
+    checksum: str
+    urls: tuple[str, ...] = ()
+
+    def digest(self, path: Path) -> str:
+        """The checksum of the file at `path`, hexadecimal, by this entry's algorithm."""
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, self.algorithm).hexdigest()
+
+    def matches(self, path: Path) -> bool:
+        """Whether the file at `path` is the one this entry describes."""
+        return self.digest(path) == self.checksum
+
+
+@dataclass(frozen=True)
+class Source:
+    """One form in which the set can be had: its files, the reader that understands them, and whether its pixels and
+    split are the official ones (`comparable`). `in_folder_only`: the file names are too general to be this set's
+    unless they lie in a folder of its name."""
+
+    id: str
+    title: str
+    reader: str
+    comparable: bool
+    files: tuple[File, ...]
+    in_folder_only: bool = False
+
+    @property
+    def downloadable(self) -> bool:
+        return bool(self.files) and all(file.urls for file in self.files)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What one must know to use and to cite a data set. `mean` and `std` are the usually published ones, for reference
+    (None where there are none); `folders` are the names under which its files may lie in `COMPACT_DATA`."""
+
+    name: str
+    title: str
+    description: str
+    source: str
+    licence: str
+    citation: str
+    layout: str
+    caveats: tuple[str, ...]
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    folders: tuple[str, ...]
+    class_names: tuple[str, ...]
+    sources: tuple[Source, ...]
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The files of every source."""
+        return tuple(file for source in self.sources for file in source.files)
+
+    def __str__(self) -> str:
+        lines = [self.title, self.description, f"Source: {self.source}", f"Licence: {self.licence}"]
+        lines += [f"Cite: {self.citation}", *(f"Mind: {caveat}" for caveat in self.caveats)]
+        return "\n".join(lines)
+
+
+def names() -> list[str]:
+    """The names that `load` knows, the embedded default first."""
+    return sorted((path.stem for path in CARDS.glob("*.yaml")), key=lambda name: (name != "digits", name))
+
+
+def read_card(name: str) -> Card:
+    """The card of the set `name`. Raises ValueError, with the nearest known name, for a name without a card."""
+    if name not in names():
+        near = difflib.get_close_matches(str(name).lower().replace("-", "_"), names(), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"There is no data set {name!r}.{hint} Known: {', '.join(names())}.")
+    fields = yaml.safe_load((CARDS / f"{name}.yaml").read_text(encoding="utf-8"))
+    fields["sources"] = tuple(_source(**source) for source in fields["sources"])
+    return Card(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+
+
+def _source(files: list[dict], mirrors: tuple[str, ...] = (), **fields) -> Source:
+    """A source from its YAML form, in which an address is a mirror's folder followed by the file's name."""
+    return Source(files=tuple(_file(mirrors, **file) for file in files), **fields)
+
+
+def _file(mirrors: tuple[str, ...], *, name: str, bytes: int, **checksum: str) -> File:
+    ((algorithm, value),) = checksum.items()
+    return File(name, bytes, algorithm, value, tuple(mirror + name for mirror in mirrors))

@@ -1,0 +1,86 @@
+"""What `load` returns: three sets of images with their labels, and what is needed to use and to quote them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from .cards import Card
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageSet(Dataset):
+    """Images and their labels; also a map-style torch Dataset.
+
+    images: uint8 array (n, height, width, channels). labels: int64 array (n,) of class indices.
+    Raises ValueError for other types or shapes.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise ValueError(
+                f"images must be uint8 of shape (n, height, width, channels), "
+                f"not {self.images.dtype} of shape {self.images.shape}"
+            )
+        if self.labels.dtype != np.int64 or self.labels.shape != self.images.shape[:1]:
+            raise ValueError(
+                f"labels must be int64 of shape ({len(self.images)},), "
+                f"not {self.labels.dtype} of shape {self.labels.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        """Image `index`, uint8 (height, width, channels), and its class index."""
+        return self.images[index], int(self.labels[index])
+
+    def __repr__(self) -> str:
+        height, width, channels = self.images.shape[1:]
+        return f"ImageSet({len(self):,} images, {height}x{width}x{channels})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageData:
+    """A data set split for training.
+
+    mean, std: per channel, in units where white is 1, of the training images after the validation part is taken out
+    and before `fraction` thins them; so the normalization of a model does not change with `fraction`.
+    source: in words, which files were read. comparable: whether these are the official pixels in the official split,
+    so that an accuracy may stand beside a published one.
+    """
+
+    name: str
+    train: ImageSet
+    val: ImageSet
+    test: ImageSet
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    card: Card
+    source: str
+    comparable: bool
+
+    @property
+    def img_size(self) -> tuple[int, int]:
+        """(height, width) of every image, pixels."""
+        return self.train.images.shape[1:3]
+
+    @property
+    def in_chans(self) -> int:
+        """Channels: 1 for grey, 3 for RGB."""
+        return self.train.images.shape[3]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    def __repr__(self) -> str:
+        height, width = self.img_size
+        return (
+            f"ImageData({self.name}: {len(self.train):,} train / {len(self.val):,} val / {len(self.test):,} test, "
+            f"{height}x{width}x{self.in_chans}, {self.num_classes} classes, from {self.source})"
+        )

@@ -1,0 +1,67 @@
+"""Decode a source once: arrays that take long to decode are kept in the cache folder."""
+
+import hashlib
+import os
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from .cards import Card
+from .locate import Located, cache_dir
+from .readers import READERS, Part
+
+VERSION = 1  # count up when a reader changes what it returns
+
+
+def decode(card: Card, located: Located, img_size: int | None) -> dict[str, Part]:
+    """The arrays of a located source, from the cache where it has them (see readers for the form)."""
+    reader = READERS[located.source.reader]
+    if not reader.slow:
+        return reader.read(located.paths, card, img_size)
+    path = cache_dir() / card.name / f"decoded-{located.source.id}-{_key(located, img_size, reader.sized)}.npz"
+    if path.is_file():
+        try:
+            return _read(path)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            path.unlink(missing_ok=True)  # a derived file that cannot be read is made again from its source
+    parts = reader.read(located.paths, card, img_size)
+    try:
+        _write(path, parts)
+    except OSError as error:
+        warnings.warn(
+            f"Could not keep the decoded {card.name} in {path.parent} ({error}); it will be decoded again next time. "
+            f"Set COMPACT_CACHE to a folder that can be written.",
+            stacklevel=3,
+        )
+    return parts
+
+
+def _key(located: Located, img_size: int | None, sized: bool) -> str:
+    """Names the source's exact bytes and everything that changes the decoded arrays."""
+    facts = [VERSION, img_size if sized else None, *(file.checksum for file in located.source.files)]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _read(path: Path) -> dict[str, Part]:
+    with np.load(path, allow_pickle=False) as arrays:  # np.load checks the CRC of each array
+        parts = {key.removesuffix("_images") for key in arrays.files if key.endswith("_images")}
+        return {part: (arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in parts}
+
+
+def _write(path: Path, parts: dict[str, Part]) -> None:
+    """As files.atomic_write, but straight to the disk: the arrays may fill half of the memory."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    arrays = {f"{part}_images": images for part, (images, _) in parts.items()}
+    arrays |= {f"{part}_labels": labels for part, (_, labels) in parts.items()}
+    try:
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,51 @@
+"""From encoded pictures to uint8 arrays, and from one size to another."""
+
+import io
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+
+def resize(images: np.ndarray, img_size: int | None) -> np.ndarray:
+    """Resize uint8 images (n, h, w, c) to img_size x img_size pixels, bilinear with antialiasing; None: as they are."""
+    if img_size is None or images.shape[1:3] == (img_size, img_size):
+        return images
+    out = np.empty((len(images), img_size, img_size, images.shape[3]), np.uint8)
+    for start in range(0, len(images), 1024):  # in chunks: PyTorch holds a float copy while it works
+        chunk = torch.from_numpy(images[start : start + 1024]).permute(0, 3, 1, 2)
+        chunk = F.interpolate(chunk, size=(img_size, img_size), mode="bilinear", antialias=True)
+        out[start : start + 1024] = chunk.permute(0, 2, 3, 1).numpy()
+    return out
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """Decode one encoded picture to uint8 RGB (h, w, 3)."""
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def decode_square(data: bytes, side: int) -> np.ndarray:
+    """Decode one encoded picture to uint8 RGB (side, side, 3): resize the short side (bicubic), crop the centre."""
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    scale = side / min(image.size)
+    width, height = (max(side, round(length * scale)) for length in image.size)
+    image = image.resize((width, height), Image.Resampling.BICUBIC)  # Pillow's resize always antialiases
+    left, top = (width - side) // 2, (height - side) // 2
+    return np.asarray(image.crop((left, top, left + side, top + side)))
+
+
+def decode_all(pictures: list[bytes], decoder, shape: tuple[int, int, int], label: str) -> np.ndarray:
+    """Decode many pictures of one shape to uint8 (n, h, w, c), on a few threads (Pillow releases the GIL)."""
+    out = np.empty((len(pictures), *shape), np.uint8)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        decoded: Iterable[np.ndarray] = pool.map(decoder, pictures)
+        for index, image in enumerate(tqdm(decoded, label, len(pictures), leave=False)):
+            if image.shape != shape:
+                raise ValueError(f"{label}: picture {index} is {image.shape}, expected {shape}.")
+            out[index] = image
+    return out

@@ -1,0 +1,150 @@
+"""Find a complete, undamaged form of a data set: in COMPACT_DATA, in the cache, or by download into the cache."""
+
+import os
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from ..paths import DATA, ROOT
+from .cards import Card, File, Source, names, read_card
+from .download import fetch
+from .errors import DamagedFile, DatasetNotFound, DownloadFailed
+
+
+@dataclass(frozen=True)
+class Located:
+    """A source and where its files are, by name; their checksums have been verified."""
+
+    source: Source
+    paths: dict[str, Path]
+
+
+def cache_dir() -> Path:
+    """Where downloads and decoded arrays go: the environment variable COMPACT_CACHE, or data/cache in the clone."""
+    return Path(os.environ.get("COMPACT_CACHE") or DATA / "cache").expanduser()
+
+
+def data_dir() -> Path | None:
+    """The folder that COMPACT_DATA names, None if unset. A relative path is sought from the working folder, then from
+    the clone, because a notebook's working folder is seldom the one in which the variable was set.
+
+    Raises NotADirectoryError if there is no such folder.
+    """
+    value = os.environ.get("COMPACT_DATA")
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    for folder in (path, ROOT / path):
+        if folder.is_dir():
+            return folder.resolve()
+    raise NotADirectoryError(
+        f"COMPACT_DATA is {value!r}, which is not a folder. Correct it, or unset it to use {cache_dir()} and downloads."
+    )
+
+
+def locate(card: Card) -> Located:
+    """Find the files of `card`, download them if need be. The order of the card's sources is the order of preference.
+
+    Raises DamagedFile if a file is there with a wrong checksum: in COMPACT_DATA it is left alone and refused, in the
+    cache it is removed. Raises DatasetNotFound if nothing was found and no address delivered.
+    """
+    if not card.files:  # embedded in a library
+        return Located(card.sources[0], {})
+    cache, data, notes = cache_dir() / card.name, data_dir(), []
+    if data is not None:
+        for folder in (*(data / name for name in card.folders), data):
+            if found := _find(card, folder, notes, top=folder == data):
+                return found
+    if found := _find(card, cache, notes, own=True):
+        return found
+    return _download(card, cache, data, notes)
+
+
+def _find(card: Card, folder: Path, notes: list[str], *, top: bool = False, own: bool = False) -> Located | None:
+    """The preferred source whose files lie in `folder` with the right checksums, None if no source is complete."""
+    # Sources with the same file names stand side by side in the card: the checksums decide between them.
+    for file_names, group in groupby(card.sources, lambda source: [file.name for file in source.files]):
+        sources = list(group)
+        if top and sources[0].in_folder_only:
+            continue
+        paths = {name: folder / name for name in file_names}
+        present = [name for name, path in paths.items() if path.is_file()]
+        if len(present) < len(paths):
+            # Several files of the cache missing are just an interrupted download; elsewhere the user should know.
+            if present and not own:
+                missing = ", ".join(name for name in file_names if name not in present)
+                notes.append(f"{folder} has {', '.join(present)}, but not {missing}")
+            continue
+        actual = {(f.algorithm, f.name): f.digest(paths[f.name]) for s in sources for f in s.files}
+        for source in sources:
+            if all(actual[f.algorithm, f.name] == f.checksum for f in source.files):
+                return Located(source, paths)
+        if top and _belongs_elsewhere(card, paths):
+            continue
+        _refuse(card, sources, paths, actual, own)
+    return None
+
+
+def _belongs_elsewhere(card: Card, paths: dict[str, Path]) -> bool:
+    """Whether the files are those of another set: Fashion-MNIST's have the names of MNIST's."""
+    others = [file for name in names() if name != card.name for file in read_card(name).files]
+    return any(file.name in paths and file.matches(paths[file.name]) for file in others)
+
+
+def _refuse(card: Card, sources: list[Source], paths: dict[str, Path], actual: dict, own: bool) -> None:
+    """Raise DamagedFile for the first file that has none of its known checksums."""
+    for name, path in paths.items():
+        known: list[File] = [file for source in sources for file in source.files if file.name == name]
+        if any(actual[file.algorithm, name] == file.checksum for file in known):
+            continue
+        expected = " or ".join(f"{file.algorithm} {file.checksum} ({file.bytes:,} bytes)" for file in known)
+        found = " / ".join(f"{algorithm} {actual[algorithm, name]}" for algorithm in {f.algorithm for f in known})
+        size = path.stat().st_size
+        if own:
+            path.unlink()
+            advice = "It was removed; load again to fetch it anew."
+        else:
+            advice = "It was left untouched and is not used. Replace it with an intact copy, or remove it."
+        raise DamagedFile(
+            f"{path} is damaged or another file than {card.title} needs.\n"
+            f"  expected: {expected}\n  actual:   {found} ({size:,} bytes)\n{advice}"
+        )
+    # Each file is a known one, but they come from different copies, whose images may be ordered differently.
+    raise DamagedFile(
+        f"{next(iter(paths.values())).parent} mixes files of different copies of {card.title} "
+        f"({' / '.join(source.title for source in sources)}). Take all of them from one copy."
+    )
+
+
+def _download(card: Card, cache: Path, data: Path | None, notes: list[str]) -> Located:
+    damaged: DamagedFile | None = None
+    for source in card.sources:
+        if not source.downloadable:
+            continue
+        try:
+            paths = {file.name: fetch(file, cache / file.name) for file in source.files}
+            return Located(source, paths)
+        except DamagedFile as error:
+            damaged = error
+            notes.append(str(error))
+        except DownloadFailed as error:
+            notes.append(str(error))
+    if damaged is not None:
+        raise damaged
+    raise DatasetNotFound(_how_to_get(card, cache, data, notes))
+
+
+def _how_to_get(card: Card, cache: Path, data: Path | None, notes: list[str]) -> str:
+    """What to do without a connection."""
+    source = next(source for source in card.sources if source.downloadable)
+    size = sum(file.bytes for file in source.files) / 1e6
+    looked = f"{data} (COMPACT_DATA) and {cache}" if data else f"{cache} (COMPACT_DATA is not set)"
+    lines = [f"{card.title} is not on this machine and could not be downloaded.", f"Looked in {looked}."]
+    lines += [f"  {line}" for note in notes for line in note.splitlines()]
+    lines += [f"To get it, download {size:,.3g} MB on a machine with a connection:"]
+    lines += [f"  {file.urls[0]} ({file.bytes:,} bytes, {file.algorithm} {file.checksum})" for file in source.files]
+    lines += [
+        f"and put it into {cache}, or into a folder {card.folders[0]}/ inside the folder that COMPACT_DATA names."
+    ]
+    lines += ['Without it, load("digits") works everywhere: that set is embedded.']
+    return "\n".join(lines)

@@ -1,0 +1,142 @@
+"""From the files of a source to arrays. A reader's name stands in the card.
+
+A reader takes the paths of the files by name, the card and `img_size`, and returns for "train", "test" and, where the
+set has one, "val" (or "all" where it has no split): images uint8 (n, h, w, c) and labels int64 (n,).
+"""
+
+import csv
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from . import formats
+from .cards import Card
+from .images import decode_all, decode_image, decode_square
+from .splits import interleaved
+
+Part = tuple[np.ndarray, np.ndarray]
+Paths = dict[str, Path]
+FLOWERS_SIZE = 224  # pixels, where the caller names no size
+
+
+def read_digits(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+    """scikit-learn's digits, 0 to 16 scaled to 0 to 255."""
+    from sklearn.datasets import load_digits  # here, because it takes a second that the other sets need not wait
+
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]  # (1797, 8, 8, 1)
+    return {"all": (images, digits.target.astype(np.int64))}
+
+
+def read_idx(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+    """The four files of MNIST or Fashion-MNIST."""
+    parts = {}
+    for part, prefix in (("train", "train"), ("test", "t10k")):
+        images = formats.read_idx(paths[f"{prefix}-images-idx3-ubyte.gz"])
+        labels = formats.read_idx(paths[f"{prefix}-labels-idx1-ubyte.gz"])
+        parts[part] = images[..., None], labels.astype(np.int64)
+    return parts
+
+
+def read_cifar(
+    paths: Paths,
+    card: Card,
+    img_size: int | None,
+    *,
+    members: dict[str, list[str]],
+    parse: Callable[[bytes], Part],
+) -> dict[str, Part]:
+    """CIFAR-10 or -100 from its official archive; `members`: the names inside it of each part."""
+    (path,) = paths.values()
+    contents = formats.read_tar(path, [name for batch in members.values() for name in batch])
+    batches = iter(parse(content) for content in contents)
+    parts = {part: [next(batches) for _ in batch] for part, batch in members.items()}
+    return {part: tuple(map(np.concatenate, zip(*batch, strict=True))) for part, batch in parts.items()}
+
+
+def read_cifar10_jpeg(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+    """The JPEG copy: <class>/NNNN.jpg in one archive for each part."""
+    parts = {}
+    for part in ("train", "test"):
+        with tarfile.open(paths[f"{part}.tar.gz"], "r:gz") as archive:
+            pictures = {m.name: archive.extractfile(m).read() for m in archive if m.name.endswith(".jpg")}
+        names = sorted(pictures)
+        labels = np.array([card.class_names.index(name.split("/")[-2]) for name in names])
+        order = interleaved(labels)
+        pictures = [pictures[names[i]] for i in order]
+        images = decode_all(pictures, decode_image, (32, 32, 3), f"{card.name}: decoding {part}")
+        parts[part] = images, labels[order]
+    return parts
+
+
+def read_flowers_official(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+    """The three official files. setid.mat: trnid (1,020), valid (1,020), tstid (6,149)."""
+    from scipy.io import loadmat
+
+    labels = loadmat(paths["imagelabels.mat"])["labels"].ravel().astype(np.int64) - 1
+    ids = loadmat(paths["setid.mat"])
+    with tarfile.open(paths["102flowers.tgz"], "r:gz") as archive:
+        pictures = {Path(m.name).name: archive.extractfile(m).read() for m in archive if m.name.endswith(".jpg")}
+    parts = {}
+    for part, key in (("train", "trnid"), ("val", "valid"), ("test", "tstid")):
+        numbers = ids[key].ravel().astype(int)
+        chosen = [pictures[f"image_{number:05d}.jpg"] for number in numbers]
+        parts[part] = _squares(chosen, img_size, f"{card.name}: decoding {part}"), labels[numbers - 1]
+    return parts
+
+
+def read_flowers_copy(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+    """The 89-class copy: pictures and index.csv (file, class_id 1 to 102, split) in one zip."""
+    parts = {}
+    with zipfile.ZipFile(paths["flowers89_128.zip"]) as archive:
+        rows = list(csv.DictReader(io.StringIO(archive.read("index.csv").decode())))
+        for part in ("train", "val", "test"):
+            chosen = [row for row in rows if row["split"] == part]
+            labels = np.array([int(row["class_id"]) - 1 for row in chosen])
+            order = interleaved(labels)
+            pictures = [archive.read(chosen[i]["file"]) for i in order]
+            parts[part] = _squares(pictures, img_size, f"{card.name}: decoding {part}"), labels[order]
+    return parts
+
+
+def _squares(pictures: list[bytes], img_size: int | None, label: str) -> np.ndarray:
+    side = img_size or FLOWERS_SIZE
+    return decode_all(pictures, partial(decode_square, side=side), (side, side, 3), label)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """slow: worth keeping the decoded arrays. sized: decodes to `img_size` itself, pictures having no common size."""
+
+    read: Callable[[Paths, Card, int | None], dict[str, Part]]
+    slow: bool = False
+    sized: bool = False
+
+
+CIFAR10_BINARY = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
+CIFAR10_PYTHON = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
+CIFAR100_BINARY = {"train": ["train.bin"], "test": ["test.bin"]}
+CIFAR100_PYTHON = {"train": ["train"], "test": ["test"]}
+
+
+def _cifar(members: dict[str, list[str]], parse: Callable[..., Part], argument: int | bytes) -> Reader:
+    return Reader(partial(read_cifar, members=members, parse=lambda data: parse(data, argument)), slow=True)
+
+
+READERS = {
+    "digits": Reader(read_digits),
+    "idx": Reader(read_idx),
+    "cifar10_binary": _cifar(CIFAR10_BINARY, formats.parse_cifar_binary, 1),
+    "cifar10_python": _cifar(CIFAR10_PYTHON, formats.parse_cifar_pickle, b"labels"),
+    "cifar10_jpeg": Reader(read_cifar10_jpeg, slow=True),
+    "cifar100_binary": _cifar(CIFAR100_BINARY, formats.parse_cifar_binary, 2),
+    "cifar100_python": _cifar(CIFAR100_PYTHON, formats.parse_cifar_pickle, b"fine_labels"),
+    "flowers_official": Reader(read_flowers_official, slow=True, sized=True),
+    "flowers_copy": Reader(read_flowers_copy, slow=True, sized=True),
+}

@@ -1,0 +1,77 @@
+"""Every card is complete, and agrees with what torchvision knows about the same files."""
+
+import pytest
+import torchvision
+
+from compactlib.datasets import names, read_card
+from compactlib.datasets.readers import READERS
+
+
+def test_names_are_the_documented_ones_with_the_default_first():
+    assert names() == ["digits", "cifar10", "cifar100", "fashion_mnist", "flowers102", "mnist"]
+
+
+@pytest.mark.parametrize("name", names())
+def test_card_is_complete(name):
+    card = read_card(name)
+    assert card.name == name and card.caveats
+    for text in (card.title, card.description, card.source, card.licence, card.citation, card.layout):
+        assert len(text) > 3
+    assert all(source.reader in READERS for source in card.sources)
+    lengths = {"md5": 32, "sha256": 64}
+    for file in card.files:
+        assert len(file.checksum) == lengths[file.algorithm] and file.bytes > 0
+        assert all(url.startswith("http") and url.endswith(f"/{file.name}") for url in file.urls)
+    assert name == "digits" or card.sources[0].downloadable
+    assert card.title in str(card) and card.licence in str(card) and card.caveats[0] in str(card)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"), [("mnist", torchvision.datasets.MNIST), ("fashion_mnist", torchvision.datasets.FashionMNIST)]
+)
+def test_idx_checksums_are_torchvisions(name, theirs):
+    files = read_card(name).sources[0].files
+    assert {(file.name, file.checksum) for file in files} == set(theirs.resources)
+    assert {mirror + file.name for mirror in theirs.mirrors for file in files} <= {u for f in files for u in f.urls}
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"), [("cifar10", torchvision.datasets.CIFAR10), ("cifar100", torchvision.datasets.CIFAR100)]
+)
+def test_cifar_python_checksums_are_torchvisions(name, theirs):
+    (source,) = (source for source in read_card(name).sources if source.id == "python")
+    assert (source.files[0].name, source.files[0].checksum) == (theirs.filename, theirs.tgz_md5)
+    assert theirs.url in source.files[0].urls
+
+
+def test_flowers_checksums_and_class_names_are_torchvisions():
+    card, theirs = read_card("flowers102"), torchvision.datasets.Flowers102
+    assert [(file.name, file.checksum) for file in card.sources[0].files] == list(theirs._file_dict.values())
+    assert card.sources[0].files[0].urls[0] == theirs._download_url_prefix + "102flowers.tgz"
+    assert list(card.class_names) == theirs.classes
+
+
+def test_fashion_class_names_are_torchvisions():
+    assert list(read_card("fashion_mnist").class_names) == torchvision.datasets.FashionMNIST.classes
+
+
+def test_cifar_class_names_are_in_the_official_alphabetical_order():
+    for name, count in (("cifar10", 10), ("cifar100", 100)):
+        found = read_card(name).class_names
+        assert list(found) == sorted(set(found)) and len(found) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("cifar-10", "'cifar10'"), ("MNIST", "'mnist'"), ("fashon_mnist", "'fashion_mnist'"), ("digit", "'digits'")],
+)
+def test_a_mistyped_name_gets_a_suggestion_and_the_list(name, hint):
+    with pytest.raises(ValueError, match=f"Did you mean {hint}") as error:
+        read_card(name)
+    assert all(known in str(error.value) for known in names())
+
+
+@pytest.mark.parametrize("name", ["imagenet", "", "../cards/digits", None, 3])
+def test_an_unknown_name_lists_the_known_ones(name):
+    with pytest.raises(ValueError, match=r"There is no data set .* Known: digits, cifar10"):
+        read_card(name)
