@@ -6,7 +6,10 @@ READY  := $(VENV)/.ready
 UV     := $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab env
+.PHONY: help run test nbval lab bench refresh lock env
+
+# Tests reach nothing but this machine; see tests/notebooks/offline/sitecustomize.py.
+OFFLINE = PYTHONPATH=$(CURDIR)/tests/notebooks/offline HF_HUB_OFFLINE=1
 
 help:            ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,3 +25,29 @@ $(READY): requirements.lock pyproject.toml
 	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements.lock
 	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
+
+run: $(READY)    ## run the course's notebooks on embedded data; ends with a table and runs/report.html
+	$(BIN)/python -m compactlib run all
+
+test: $(READY)   ## check style, run the unit tests, compare every notebook's outputs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(OFFLINE) $(BIN)/python -m pytest tests
+	@$(MAKE) --no-print-directory nbval
+
+nbval: $(READY)  ## compare every notebook's outputs only (OMP_NUM_THREADS=1 make nbval: on one thread)
+	RUNS=$$(mktemp -d) && trap 'rm -rf "$$RUNS"' EXIT && COMPACT_RUNS="$$RUNS" $(OFFLINE) \
+		$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
+
+lab: $(READY)    ## open the course in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=notebooks notebooks/00_start_here.ipynb
+
+bench: $(READY)  ## measure the training step against the reference operations (5 minutes; run it alone)
+	$(BIN)/python tests/benchmarks/training_step.py
+
+refresh: $(READY) ## re-execute the notebooks in place, before a commit
+	$(BIN)/python -m compactlib refresh all
+
+lock:            ## solve requirements.lock anew from pyproject.toml
+	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header --upgrade --quiet --output-file requirements.lock

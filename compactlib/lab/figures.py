@@ -51,14 +51,14 @@ def patches(picture: np.ndarray, patch: int) -> Figure:
     """A picture with its patch grid, and beside it the patches as the sequence that a transformer sees, row by row."""
     height, width = picture.shape[:2]
     rows, columns = height // patch, width // patch
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4), width_ratios=[1, 1.9])
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.4), width_ratios=[1, 2.9])
     _show(left, picture)
     for y in range(0, height + 1, patch):
         left.axhline(y - 0.5, color="white", linewidth=1.5)
     for x in range(0, width + 1, patch):
         left.axvline(x - 0.5, color="white", linewidth=1.5)
     left.set(title=f"{height} x {width} pixels", xticks=[], yticks=[])
-    gap, shown = max(1, patch // 6), 8
+    gap, shown = max(1, patch // 6), 16  # tokens in a line
     lines = -(-rows * columns // shown)
     channels = picture.shape[2:]
     canvas = np.full((lines * (patch + gap), shown * (patch + gap), *channels), 255, np.uint8)
@@ -67,7 +67,7 @@ def patches(picture: np.ndarray, patch: int) -> Figure:
         top, start = (k // shown) * (patch + gap), (k % shown) * (patch + gap)
         canvas[top : top + patch, start : start + patch] = picture[y : y + patch, x : x + patch]
     _show(right, canvas)
-    right.set(title=f"{rows * columns} tokens, read row by row", xticks=[], yticks=[])
+    right.set(title=f"{rows * columns} tokens in reading order, {shown} a line", xticks=[], yticks=[])
     return figure
 
 
@@ -111,12 +111,23 @@ def curves(histories: Mapping[str, Sequence[Mapping[str, float]]], chance: float
     for name, rows in histories.items():
         epochs = [row["epoch"] for row in rows]
         left.plot(epochs, [row["train_loss"] for row in rows], label=name)
-        right.plot(epochs, [100 * row["val_accuracy"] for row in rows], label=name)
+        if "val_accuracy" in rows[0]:  # a run on all training images has no validation set
+            right.plot(epochs, [100 * row["val_accuracy"] for row in rows], label=name)
     if chance is not None:
-        right.axhline(100 * chance, color="grey", linestyle=":", label="guessing")
+        right.axhline(100 * chance, color="grey", linestyle=":")
+        right.annotate(
+            "guessing",
+            (1, 100 * chance),
+            (0, -4),
+            textcoords="offset points",
+            xycoords=("axes fraction", "data"),
+            va="top",
+            ha="right",
+            color="grey",
+        )
     left.set(xlabel="epoch", ylabel="training loss")
     right.set(xlabel="epoch", ylabel="validation accuracy (%)", ylim=(0, 102))
-    right.legend(loc="lower right")
+    left.legend()
     return figure
 
 
@@ -124,7 +135,7 @@ def confusion(counts: np.ndarray, class_names: Sequence[str], title: str = "") -
     """Counts (classes, classes), rows true, columns predicted; the diagonal, which is right, left white."""
     wrong = counts * (1 - np.eye(len(counts), dtype=int))
     figure, axis = plt.subplots(figsize=(6.5, 5.6))
-    axis.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(1, wrong.max()))
+    axis.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(5, wrong.max()))
     for (i, j), count in np.ndenumerate(counts):
         if count:
             axis.text(j, i, count, ha="center", va="center", fontsize=12, color="grey" if i == j else "black")

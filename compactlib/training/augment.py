@@ -51,7 +51,9 @@ class TrainingImages(Dataset):
         return changed[..., :1] if grey else changed
 
 
-def to_input(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> Tensor:
+def to_input(
+    images: Tensor, mean: tuple[float, ...], std: tuple[float, ...], device: str | torch.device = "cpu"
+) -> Tensor:
     """Stored images uint8 (b, h, w, c) -> model input float32 (b, c, h, w), normalised, on `device`."""
     x = images.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
     m, s = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (mean, std))

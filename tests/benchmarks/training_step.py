@@ -1,9 +1,9 @@
 """Images per second of one training step, here against a plain transcription of the reference operations.
 
-    python tests/benchmarks/training_step.py [--models cct_2_3x2_32 vit_7_4_32 cvt_7_4_32] [--rounds 10] [--batch 128]
+    python tests/benchmarks/training_step.py [--models cct_2_3x2_32 ...] [--rounds 10] [--batch 128]
 
-Forward, cross-entropy, backward and AdamW, fp32. The two sides take turns, so that a machine that slows down slows both;
-the ratio is the median of the ratios of the turns. Before timing, both sides must give the same logits.
+Forward, cross-entropy, backward and AdamW, fp32. The two sides take turns, so that a machine that slows down slows
+both; the ratio is the median of the ratios of the turns. Before timing, both sides must give the same logits.
 """
 
 import argparse

@@ -28,7 +28,7 @@ QUICK = dict(epochs=3, warmup_epochs=1, batch_size=64)
 
 
 def test_cct_beats_cvt_on_the_same_budget():
-    """The paper's point on real digits, at a third of the notebooks' budget; scikit-learn's nearest centroid between."""
+    """The paper's point on real digits, in a third of the notebooks' time; scikit-learn's nearest centroid between."""
     data = datasets.load("digits")
     accuracy = {}
     for name, tokenizer in {"cct": dict(num_convs=1), "cvt": dict(tokenizer="patch", kernel_size=2)}.items():
@@ -176,7 +176,11 @@ def test_recipes_that_cannot_work(settings, error, message):
 
 
 def test_a_recipe_takes_its_own_from_a_notebooks_parameters():
-    assert Recipe.from_params({"dataset": "digits", "epochs": 7, "lr": 1}) == Recipe(epochs=7, lr=1)
+    assert Recipe.from_params({"dataset": "digits", "epochs": 7, "lr": 1}) == Recipe(epochs=7, lr=1, warmup_epochs=1)
+    paper = Recipe.from_params({"recipe": "paper", "batch_size": 64})
+    assert (paper.epochs, paper.batch_size, paper.cutmix) == (300, 64, 1.0)
+    with pytest.raises(ValueError, match="recipe='fats' is unknown; expected one of 'laptop', 'paper'"):
+        Recipe.from_params({"recipe": "fats"})
 
 
 def test_a_batch_larger_than_the_training_set(digits):

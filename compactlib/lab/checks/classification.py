@@ -241,7 +241,7 @@ def shift_right(function: Any) -> None:
     if not np.array_equal(images, before):
         raise NotYet("The images that were passed in have changed: work on a copy.")
     hints = {
-        "What leaves at the right comes back at the left, as np.roll does; black has to come in.": np.roll(images, 2, 2),
+        "What leaves at the right comes back at the left; black has to come in.": np.roll(images, 2, 2),
         "This moves the images to the left.": left,
         "This moves the images down: axis 1 is the height.": down,
         "Nothing has moved.": images,

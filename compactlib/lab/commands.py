@@ -1,0 +1,58 @@
+"""What each command of `python -m compactlib` does; returns the exit status."""
+
+import sys
+from pathlib import Path
+
+from compactlib.lab import board, catalogue, parameters, runner
+from compactlib.lab import refresh as refreshing
+from compactlib.lab.catalogue import UsageError
+from compactlib.lab.tables import Table
+
+
+def run_command(
+    names: list[str],
+    profile: str,
+    settings: list[str],
+    timeout: float | None,
+    force: bool,
+    runs: Path | None,
+) -> int:
+    """`run`: 0 if every notebook went through, 1 if one failed."""
+    if timeout is not None and not timeout > 0:
+        raise UsageError(f"--timeout is {timeout:g} minutes, expected more than 0.")
+    outcomes = runner.run_notebooks(names, profile=profile, settings=settings, timeout=timeout, force=force, runs=runs)
+    return int(any(outcome.failure for outcome in outcomes))
+
+
+def board_command(runs: Path | None, markdown: bool) -> int:
+    """`board`: all results beside the papers'."""
+    table = board.table(runs)
+    print(table.to_markdown() if markdown else table)
+    return 0
+
+
+def list_command(names: list[str]) -> int:
+    """`list`: the course, or the parameters and profiles of the named notebooks."""
+    if not names:
+        rows = [(n.number, n.name, n.title, ", ".join(["smoke", *n.profiles()])) for n in catalogue.notebooks()]
+        print(Table(("no.", "name", "title", "profiles"), tuple(rows)))
+        return 0
+    for notebook in [found for name in names for found in catalogue.find(name)]:
+        print(f"{notebook.stem}: {notebook.title}\n{parameters.listing(notebook.parameters.values())}\nProfiles:")
+        print("  smoke  the defaults")
+        for profile in notebook.profiles():
+            print(f"  {profile}  {notebook.expectation(profile)}".rstrip())
+        print()
+    return 0
+
+
+def refresh_command(names: list[str]) -> int:
+    """`refresh`: 0 if every notebook was rewritten, 1 if one failed (its file is then as it was)."""
+    failed = False
+    for notebook in [found for name in names for found in catalogue.find(name)]:
+        try:
+            print(f"{notebook.stem}: {refreshing.refresh(notebook.path)}", flush=True)
+        except refreshing.RefreshError as error:
+            failed = True
+            print(f"{notebook.stem}: not refreshed. {error}", file=sys.stderr, flush=True)
+    return int(failed)

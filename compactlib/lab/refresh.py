@@ -1,0 +1,106 @@
+"""Re-executing a notebook in place for a commit: with its defaults, and without anything that changes by itself."""
+
+import base64
+import io
+import re
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
+from PIL import Image
+
+from compactlib.files import atomic_write
+from compactlib.lab import kernel
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+VOLATILE = ("execution", "papermill", "ExecuteTime", "scrolled", "trusted")
+LIMIT = 150_000  # bytes; a notebook in the repository stays under it
+
+
+class RefreshError(RuntimeError):
+    """The notebook failed, or printed what must not be committed."""
+
+
+def refresh(path: Path, *, timeout: float = 600) -> str:
+    """Execute the notebook at `path` with its defaults in a fresh kernel and rewrite it; `timeout` in seconds a cell.
+
+    Returns a sentence about it. Raises RefreshError and leaves the file as it was if a cell fails, writes to stderr,
+    or prints a path of this machine.
+    """
+    node = nbformat.read(path, as_version=4)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as runs:
+        client = NotebookClient(
+            node,
+            timeout=timeout,
+            kernel_name=kernel.NAME,
+            kernel_manager_class=kernel.manager_class({"COMPACT_RUNS": runs}),
+            resources={"metadata": {"path": str(path.parent)}},
+            record_timing=False,
+            store_widget_state=False,
+        )
+        try:
+            client.execute()
+        except (CellExecutionError, CellControlSignal, DeadKernelError) as error:
+            raise RefreshError(ANSI.sub("", str(error)).strip()) from None
+    _reject(node, path)
+    text = nbformat.writes(normalise(node)) + "\n"
+    atomic_write(path, text)
+    size = len(text.encode())
+    warning = f", which is over {LIMIT // 1000} KB" if size > LIMIT else ""
+    return f"refreshed in {time.monotonic() - began:.0f} s, {size / 1000:.0f} KB{warning}"
+
+
+def normalise(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Strip what differs from run to run: timings, widgets, ids, the interpreter's exact version. In place."""
+    node.nbformat, node.nbformat_minor = 4, 5
+    node.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": kernel.NAME}
+    node.metadata["language_info"] = {"name": "python"}
+    for key in ("papermill", "widgets"):
+        node.metadata.pop(key, None)
+    count = 0
+    for index, cell in enumerate(node.cells):
+        cell["id"] = f"cell-{index:02d}"
+        for key in VOLATILE:
+            cell.metadata.pop(key, None)
+        if cell.cell_type != "code":
+            continue
+        count += bool(cell.source.strip())
+        cell.execution_count = count if cell.source.strip() else None
+        cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = with_palette(output.data["image/png"])
+            if "execution_count" in output:
+                output.execution_count = count
+            if output.output_type == "error":  # the frames name files of this machine
+                output.traceback = [f"{output.ename}: {output.evalue}"]
+    return node
+
+
+def with_palette(png: str, colours: int = 128) -> str:
+    """A base64 PNG with its colours reduced to a palette: a third of the size, and figures look the same."""
+    with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
+        small = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    small.save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _reject(node: nbformat.NotebookNode, path: Path) -> None:
+    """Raise RefreshError for output that must not be committed."""
+    here = {str(path.resolve().parents[1]), str(Path.home())} - {"/"}
+    for index, cell in enumerate(node.cells):
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            text = "".join([output.get("text", ""), data.get("text/plain", ""), data.get("text/html", "")])
+            where = f"Cell {index} ({cell.source.splitlines()[0]!r})"
+            if output.get("name") == "stderr":
+                raise RefreshError(f"{where} wrote to stderr: {text.strip()[:300]}")
+            for folder in here:
+                if folder in text:
+                    raise RefreshError(f"{where} printed the path {folder}. Print names relative to the repository.")

@@ -1,0 +1,139 @@
+"""`runs/report.html`: all runs on one page that needs nothing else, neither a server nor a network."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+
+from compactlib.files import atomic_write
+from compactlib.lab import execute, folders, machine, results
+from compactlib.lab.results import DASH, Record, ResultError
+from compactlib.lab.start import INTERACTIVE
+
+FILE = "report.html"
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture of an executed notebook: base64 PNG, and words for it."""
+
+    png: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One run as the page shows it. `state` is "ok", "failed" or "interrupted"."""
+
+    notebook: str
+    run: str
+    state: str
+    title: str
+    parameters: dict[str, Any]
+    figures: list[Figure]
+    record: Record | None = None
+    error: str = ""
+
+    @property
+    def anchor(self) -> str:
+        return re.sub(r"[^\w-]", "-", f"{self.notebook}-{self.run}")
+
+    @property
+    def machine(self) -> str:
+        return machine.hardware_line(self.record.hardware)
+
+    @property
+    def memory(self) -> str:
+        peak = self.record.peak_memory
+        parts = [f"{peak[key]:.0f} MiB {name}" for key, name in (("host_mib", "main"), ("gpu_mib", "GPU")) if peak[key]]
+        return ", ".join(parts) or DASH
+
+
+def write(runs: Path) -> Path:
+    """Write the report on the runs under `runs` and return its path."""
+    return atomic_write(runs / FILE, render(collect(runs)))
+
+
+def render(shown: list[Shown]) -> str:
+    """The page as text."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.globals["remark"] = results.remark
+    return environment.get_template("report.html.j2").render(
+        shown=shown, made=datetime.now().strftime("%Y-%m-%d %H:%M")
+    )
+
+
+def collect(runs: Path) -> list[Shown]:
+    """All run folders under `runs`, by notebook and run, but for those of interactive work."""
+    found = (path.parent for path in sorted(runs.glob(f"*/*/{folders.PARAMS}")))
+    return [_shown(folder) for folder in found if not folder.name.startswith(INTERACTIVE)]
+
+
+def _shown(folder: Path) -> Shown:
+    done, failed = folder / execute.DONE, folder / execute.FAILED
+    file = next((path for path in (done, failed) if path.is_file()), None)
+    node = nbformat.read(file, as_version=4) if file else nbformat.v4.new_notebook()
+    record, error = None, ""
+    if (folder / results.FILE).is_file():
+        try:
+            record = results.read(folder / results.FILE)
+        except ResultError as problem:
+            error = str(problem)
+    if file is None:
+        error = error or "This run has not come to its end. The same command goes on with it."
+    return Shown(
+        notebook=folder.parent.name,
+        run=folder.name,
+        state="ok" if file == done and not error else "failed" if file else "interrupted",
+        title=_title(node) or folder.parent.name,
+        parameters=folders.read_params(folder) or {},
+        figures=figures(node),
+        record=record,
+        error=error or (_error(node) if file == failed else ""),
+    )
+
+
+def figures(node: nbformat.NotebookNode) -> list[Figure]:
+    """The PNG outputs of a notebook. The words for one are its `alt` metadata, or else the section it stands in."""
+    found, section = [], ""
+    for cell in node.cells:
+        if cell.cell_type == "markdown":
+            headings = re.findall(r"^#+\s*(.+)$", cell.source, re.MULTILINE)
+            section = headings[-1].strip() if headings else section
+        for output in cell.get("outputs", []):
+            png = output.get("data", {}).get("image/png")
+            if png:
+                meta = output.get("metadata", {})
+                alt = meta.get("alt") or meta.get("image/png", {}).get("alt") or cell.metadata.get("alt")
+                found.append(Figure(png.replace("\n", ""), alt or f"{section or 'Figure'} ({len(found) + 1})"))
+    return found
+
+
+def _title(node: nbformat.NotebookNode) -> str:
+    for cell in node.cells:
+        heading = re.search(r"^#\s+(.+)$", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
+        if heading and "papermill-error" not in str(cell.metadata.get("tags", [])):
+            return heading[1].strip()
+    return ""
+
+
+def _error(node: nbformat.NotebookNode) -> str:
+    """The traceback that a failed notebook ends with, or the cell in which it was stopped."""
+    traces = [o for cell in node.cells for o in cell.get("outputs", []) if o.output_type == "error"]
+    if traces:
+        return ANSI.sub("", "\n".join(traces[-1].traceback)).strip()
+    started = [c for c in node.cells if c.cell_type == "code" and c.metadata.get("papermill", {}).get("start_time")]
+    return (
+        f"Stopped while this cell was running:\n\n{started[-1].source}" if started else "Stopped before the first cell."
+    )

@@ -1,0 +1,218 @@
+"""`result.json`: what a run found, on which data, with which code, on which machine. The board reads nothing else."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from compactlib.files import atomic_write
+from compactlib.lab.papers import DATASETS, Paper
+from compactlib.lab.tables import Table
+
+SCHEMA = 1
+FILE = "result.json"
+DASH = "-"
+
+
+class ResultError(ValueError):
+    """A result that cannot be recorded, or a result file that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One number of a run.
+
+    `value` is a fraction (0..1, shown in per cent) if `unit` is "fraction", and a number in `unit` otherwise.
+    `paper` names the number of the paper for the same model. The two stand side by side only where `comparable` is
+    True: same data, same recipe. `note` says why not, or what a reader has to know.
+    Raises ResultError for a value that is not finite or is no fraction, and for a paper cell that does not exist.
+    """
+
+    model: str
+    dataset: str
+    value: float
+    metric: str = "test accuracy"
+    unit: str = "fraction"
+    params_count: int | None = None
+    seconds: float | None = None
+    paper: Paper | None = None
+    comparable: bool = False
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        kind = (int, float)
+        if isinstance(self.value, bool) or not isinstance(self.value, kind) or not math.isfinite(self.value):
+            raise ResultError(
+                f"{self.model}: value is {self.value!r}, expected a finite number (float(...) of a tensor)."
+            )
+        if self.unit == "fraction" and not 0 <= self.value <= 1:
+            raise ResultError(
+                f"{self.model}: value {self.value} is no fraction; divide per cent by 100, or name the unit."
+            )
+        if isinstance(self.paper, Mapping):
+            object.__setattr__(self, "paper", Paper(**self.paper))
+        if self.paper is not None:
+            try:
+                self.paper.value()
+            except (KeyError, ValueError) as error:
+                raise ResultError(f"{self.model}: {error.args[0]}") from None
+        if self.comparable and (why := self.other_data()):
+            object.__setattr__(self, "comparable", False)
+            object.__setattr__(self, "note", "; ".join(filter(None, (self.note, why))))
+
+    def other_data(self) -> str:
+        """Why the paper's column is about other data than this result; empty if it is not known to be."""
+        expected = DATASETS.get(self.paper.column) if self.paper else None
+        return f"the paper's number is for {expected}" if expected not in (None, self.dataset) else ""
+
+    def ours(self) -> str:
+        """The value as text with its unit."""
+        return f"{100 * self.value:.2f} %" if self.unit == "fraction" else f"{self.value:.4g} {self.unit}".strip()
+
+    def theirs(self) -> str:
+        """The paper's value as text, or a dash where the two are not comparable."""
+        if not (self.comparable and self.paper):
+            return DASH
+        value = self.paper.value()
+        return f"{value:.2f} %" if self.unit == "fraction" else f"{value:.4g} {self.unit}".strip()
+
+    def difference(self) -> str:
+        """Ours minus the paper's, signed (in percentage points for a fraction), or a dash."""
+        if not (self.comparable and self.paper):
+            return DASH
+        if self.unit == "fraction":
+            return f"{100 * self.value - self.paper.value():+.2f}"
+        return f"{self.value - self.paper.value():+.4g}"
+
+
+@dataclass(frozen=True, repr=False)
+class Record:
+    """Everything that `result.json` holds, in its order."""
+
+    notebook: str
+    run: str
+    profile: str
+    overrides: dict[str, Any]
+    parameters: dict[str, Any]
+    seed: int
+    data: list[dict[str, Any]]
+    results: list[Result]
+    versions: dict[str, str]
+    code: dict[str, Any] | None
+    hardware: dict[str, Any]
+    seconds: float
+    peak_memory: dict[str, Any]
+    command: str
+    started: str
+    finished: str
+    fingerprint: str | None = None
+    complete: bool = False
+    schema: int = SCHEMA
+    path: Path | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    def table(self) -> Table:
+        """The run's results beside the paper's, one row each."""
+        return comparison([self], with_run=False)
+
+    def to_json(self) -> str:
+        """The text of `result.json`. NaN is refused: it is not JSON."""
+        content = {name: value for name, value in asdict(self).items() if name != "path"}
+        return json.dumps({"schema": SCHEMA, **content}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def comparison(records: list[Record], *, with_run: bool = True) -> Table:
+    """Ours, the paper's and the difference, one row a result. A result that is not comparable shows a dash and why."""
+    front = ("notebook", "run") if with_run else ()
+    columns = (*front, "model", "data", "metric", "ours", "paper", "difference", "note")
+    rows = []
+    for record in records:
+        lead = (record.notebook, record.run) if with_run else ()
+        for r in record.results:
+            rows.append((*lead, r.model, r.dataset, r.metric, r.ours(), r.theirs(), r.difference(), remark(r)))
+    return Table(columns, tuple(rows), numeric=("ours", "paper", "difference"))
+
+
+def remark(result: Result) -> str:
+    """The note of a result; it starts with `not comparable` where the paper has a number and it is not shown."""
+    if result.paper and not result.comparable:
+        return "not comparable" + (f": {result.note}" if result.note else "")
+    return result.note
+
+
+def write(record: Record, folder: Path) -> Record:
+    """Write `result.json` into `folder`, whole or not at all, and return the record with its path."""
+    return replace(record, path=atomic_write(folder / FILE, record.to_json()))
+
+
+def read(path: str | Path) -> Record:
+    """Read and check a `result.json`. Raises ResultError, naming the file and what is wrong with it."""
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ResultError(f"{path} is not valid JSON ({error}). Remove the file and run the notebook again.") from None
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        have = content.get("schema") if isinstance(content, dict) else None
+        raise ResultError(f"{path} has schema {have!r}, expected {SCHEMA}. Run the notebook again with --force.")
+    try:
+        content = _fitting(content, Record, f"{path}")
+        content["results"] = [
+            Result(**_fitting(r, Result, f"{path}, results[{i}]")) for i, r in enumerate(content["results"])
+        ]
+    except (ResultError, TypeError) as error:
+        raise ResultError(f"{error} Run the notebook again with --force.") from None
+    return Record(**content, path=path)
+
+
+# What a field holds once it is read from JSON; `datetime` stands for a text in ISO format.
+SHAPES = {
+    "parameters": dict,
+    "overrides": dict,
+    "data": list,
+    "results": list,
+    "versions": dict,
+    "hardware": dict,
+    "seconds": (int, float),
+    "seed": int,
+    "finished": datetime,
+    "complete": bool,
+    "notebook": str,
+    "run": str,
+}
+
+
+def _fitting(content: Any, kind: type, where: str) -> dict[str, Any]:
+    """Check the names, and for a record the shapes, of a JSON object against the dataclass that it becomes."""
+    if not isinstance(content, dict):
+        raise ResultError(f"{where} is of type {type(content).__name__}, expected an object.")
+    names = {f.name for f in fields(kind)} - {"path"}
+    if missing := sorted(names - set(content)):
+        raise ResultError(f"{where}: missing {', '.join(missing)}.")
+    if extra := sorted(set(content) - names):
+        raise ResultError(f"{where}: unknown {', '.join(extra)}.")
+    for name, shape in SHAPES.items() if kind is Record else ():
+        value = content[name]
+        if shape is datetime:
+            _timestamp(value, f"{where}: {name}")
+        elif not isinstance(value, shape):
+            raise ResultError(f"{where}: {name} is {value!r}.")
+    return dict(content)
+
+
+def _timestamp(value: Any, where: str) -> None:
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ResultError(f"{where} is {value!r}, expected a time such as 2025-01-31T12:00:00+00:00.") from None

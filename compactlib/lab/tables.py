@@ -1,0 +1,52 @@
+"""A small table that prints in a terminal, in Markdown, in a notebook and in the report."""
+
+import html
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, repr=False)
+class Table:
+    """Rows of text under column names. `numeric` names the columns that are set flush right."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[str, ...] = ()
+    note: str = ""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(self.columns, *self.rows, strict=True)]
+
+        def line(entries: tuple[str, ...]) -> str:
+            cells = zip(self.columns, entries, widths, strict=True)
+            return "  ".join(f"{e:>{w}}" if c in self.numeric else f"{e:<{w}}" for c, e, w in cells).rstrip()
+
+        rule = "  ".join("-" * width for width in widths)
+        return "\n".join([line(self.columns), rule, *map(line, self.rows), *([self.note] if self.note else [])])
+
+    def to_markdown(self) -> str:
+        """The table in GitHub's Markdown."""
+
+        def line(entries: tuple[str, ...]) -> str:
+            return "| " + " | ".join(entry.replace("|", "\\|") for entry in entries) + " |"
+
+        rule = "|" + "|".join(" ---: " if c in self.numeric else " --- " for c in self.columns) + "|"
+        return "\n".join([line(self.columns), rule, *map(line, self.rows), *(["", self.note] if self.note else [])])
+
+    def to_pandas(self):
+        """The table as a pandas DataFrame of text."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows), columns=list(self.columns))
+
+    def _repr_html_(self) -> str:
+        def cells(entries: tuple[str, ...], tag: str) -> str:
+            sides = ("right" if column in self.numeric else "left" for column in self.columns)
+            pairs = zip(entries, sides, strict=True)
+            return "".join(f'<{tag} style="text-align:{side}">{html.escape(e)}</{tag}>' for e, side in pairs)
+
+        body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in self.rows)
+        note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
+        return f"<table><thead><tr>{cells(self.columns, 'th')}</tr></thead><tbody>{body}</tbody></table>{note}"

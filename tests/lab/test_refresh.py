@@ -1,0 +1,59 @@
+import nbformat
+import pytest
+
+from compactlib.lab import refresh
+from compactlib.lab.refresh import RefreshError, normalise
+from tests.lab.samples import notebook
+
+
+def test_a_notebook_is_rewritten_without_what_changes_by_itself(tmp_path):
+    path = notebook(tmp_path / "notebooks" / "03_toy.ipynb", "## Text", "print('a'); print('b')", "epochs * 2")
+    refresh.refresh(path)
+    first = path.read_text()
+    node = nbformat.read(path, as_version=4)
+    code = [cell for cell in node.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [1, 2, 3]
+    assert [cell["id"] for cell in node.cells] == [f"cell-{n:02d}" for n in range(5)]
+    assert code[1].outputs[0].text == "a\nb\n" and code[2].outputs[0].data["text/plain"] == "6"
+    assert code[0].metadata == {"tags": ["parameters"]} and code[1].metadata == {}
+    assert node.metadata == {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    refresh.refresh(path)
+    assert path.read_text() == first
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("1/0", "ZeroDivisionError"),
+        ("import sys; print('oh', file=sys.stderr)", r"Cell 2 .* wrote to stderr: oh"),
+        ("import os; print(os.getcwd())", r"Cell 2 .* printed the path .* relative to the repository"),
+    ],
+)
+def test_a_notebook_that_must_not_be_committed_stays_as_it_was(tmp_path, cell, message):
+    path = notebook(tmp_path / "notebooks" / "03_toy.ipynb", cell)
+    before = path.read_bytes()
+    with pytest.raises(RefreshError, match=message):
+        refresh.refresh(path)
+    assert path.read_bytes() == before
+
+
+def test_widgets_timings_and_frames_of_a_traceback_go():
+    output = nbformat.v4.new_output
+    cell = nbformat.v4.new_code_cell("f()", metadata={"execution": {"a": 1}, "papermill": {}, "tags": ["check"]})
+    cell.outputs = [
+        output(
+            "display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "0%"}
+        ),
+        output("error", ename="ValueError", evalue="no", traceback=["File /somewhere/x.py", "ValueError: no"]),
+        output("execute_result", data={"text/plain": "1"}, execution_count=77),
+    ]
+    node = normalise(nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {}, "papermill": {}}))
+    assert node.cells[0].metadata == {"tags": ["check"]}
+    assert [o.output_type for o in node.cells[0].outputs] == ["error", "execute_result"]
+    assert node.cells[0].outputs[0].traceback == ["ValueError: no"]
+    assert node.cells[0].outputs[1].execution_count == node.cells[0].execution_count == 1
+    assert not {"widgets", "papermill"} & set(node.metadata)
+    nbformat.validate(node)

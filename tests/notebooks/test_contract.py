@@ -1,0 +1,111 @@
+"""What every committed notebook keeps to; see the anatomy in the README."""
+
+import re
+import statistics
+
+import nbformat
+import pytest
+
+from compactlib.lab.catalogue import notebooks
+from compactlib.paths import ROOT
+
+TAGS = {"parameters", "nbval-ignore-output", "raises-exception", "solution", "check"}
+PATH = re.compile(r"(?<![\w.:/])(/(home|root|work|tmp|Users|usr|opt|mnt)/|[A-Z]:\\)")
+COURSE = notebooks()
+
+
+@pytest.fixture(params=COURSE, ids=lambda n: n.stem)
+def notebook(request):
+    return request.param
+
+
+def code_cells(notebook) -> list:
+    return [cell for cell in notebook.node.cells if cell.cell_type == "code"]
+
+
+def tags(cell) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
+def text_of(output) -> str:
+    return output.get("text", "") + "".join(v for k, v in output.get("data", {}).items() if k.startswith("text/"))
+
+
+def test_the_course_is_here():
+    assert [n.number for n in COURSE][:4] == ["00", "01", "02", "03"]
+
+
+def test_tags_are_known(notebook):
+    used = {tag for cell in notebook.node.cells for tag in tags(cell)}
+    assert used <= TAGS
+
+
+def test_is_valid_and_small(notebook):
+    nbformat.validate(notebook.node)
+    assert notebook.path.stat().st_size < 150_000
+
+
+def test_was_executed_in_order(notebook):
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_nine_cells_in_ten_are_compared(notebook):
+    cells = code_cells(notebook)
+    ignored = [cell for cell in cells if "nbval-ignore-output" in tags(cell)]
+    assert len(ignored) <= len(cells) / 10, [cell.source.splitlines()[0] for cell in ignored]
+
+
+def test_stores_no_error_no_stderr_and_no_path_of_a_machine(notebook):
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            assert output.output_type != "error" or "raises-exception" in tags(cell)
+            assert output.get("name") != "stderr", output.text
+            assert not PATH.search(text_of(output)), text_of(output)
+            assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
+        assert not PATH.search(cell.source), cell.source
+
+
+def test_every_picture_has_a_printed_fact_beside_it(notebook):
+    """nbval does not compare pixels, so each cell with a picture prints something that it does compare."""
+    for cell in code_cells(notebook):
+        kinds = {"png" if "image/png" in o.get("data", {}) else o.output_type for o in cell.outputs}
+        assert "png" not in kinds or "stream" in kinds, cell.source
+
+
+def test_opens_with_title_parameters_and_setup(notebook):
+    first = notebook.node.cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith(f"# {notebook.number} ")
+    for word in ("you can", "**Time**", "**Before this**", "**Paper**"):
+        assert word in first.source
+    cells = code_cells(notebook)
+    assert tags(cells[0]) == {"parameters"} and "lab.start(" in cells[1].source
+    undocumented = [line for line in cells[0].source.splitlines() if not re.match(r"\w+: \w+ = .+  # .+", line)]
+    assert undocumented == []
+
+
+def test_exercises_have_a_solution_and_a_check(notebook):
+    numbers = []
+    cells = notebook.node.cells
+    for before, cell in zip(cells, cells[1:], strict=False):
+        if "check" in tags(cell):
+            assert "solution" in tags(before) and "### BEGIN SOLUTION" in before.source
+            numbers += re.findall(r'lab\.check\("(\d\d\.\d)"', cell.source)
+    assert len(numbers) >= 3 and numbers == [f"{notebook.number}.{k + 1}" for k in range(len(numbers))]
+
+
+def test_cells_are_short(notebook):
+    lines = [len([line for line in cell.source.splitlines() if line.strip()]) for cell in code_cells(notebook)]
+    assert max(lines) <= 25 and statistics.median(lines) <= 8
+
+
+def test_profiles_fit_the_notebook_and_say_what_to_expect(notebook):
+    for name in notebook.profiles():
+        notebook.profile(name)  # raises for an unknown or ill-typed parameter
+        assert re.search(r"\d", notebook.expectation(name)), f"{name}: `# expect:` with a number is missing"
+
+
+def test_nothing_in_the_repository_names_another_machine():
+    for path in [*ROOT.glob("*.*"), *ROOT.glob("notebooks/params/*"), *ROOT.glob("compactlib/**/*.py")]:
+        if path.is_file() and path.suffix in {".py", ".md", ".yml", ".yaml", ".toml", ".lock"}:
+            assert "/work/" not in path.read_text(encoding="utf-8"), path

@@ -1,0 +1,40 @@
+"""Every notebook through plain papermill, with other parameters than those whose outputs are stored."""
+
+import json
+
+import papermill
+import pytest
+
+from compactlib.lab.catalogue import notebooks
+from compactlib.paths import NOTEBOOKS
+
+CHANGED = {
+    "00_start_here": dict(fraction=0.5),
+    "01_vit_lite": dict(patch_size=4, depth=1, embed_dim=32),
+    "02_cvt": dict(depth=1, embed_dim=32, num_heads=4, mlp_ratio=2.0),
+    "03_cct": dict(num_convs=2, depth=1, embed_dim=32, kernel_size=5, val_fraction=0.0),
+}
+
+
+@pytest.mark.parametrize("notebook", notebooks(), ids=lambda n: n.stem)
+def test_runs_with_changed_parameters(notebook, tmp_path):
+    changed = {**CHANGED[notebook.stem], "epochs": 1, "seed": 1}
+    out = tmp_path / "out.ipynb"
+    papermill.execute_notebook(
+        notebook.path,
+        out,
+        {**changed, "run_dir": str(tmp_path / "run")},
+        cwd=str(NOTEBOOKS),
+        kernel_name="python3",
+        progress_bar=False,
+    )
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert {key: result["parameters"][key] for key in changed} == changed
+    assert result["results"] and all(0 <= r["value"] <= 1 for r in result["results"])
+    stderr = [
+        o.text
+        for c in papermill.iorw.load_notebook_node(str(out)).cells
+        for o in c.get("outputs", [])
+        if o.get("name") == "stderr"
+    ]
+    assert stderr == []
