@@ -67,7 +67,7 @@ class Notebook:
 
     def profiles(self) -> dict[str, Path]:
         """The profile files by the profile's name: `params/03_cct-cpu.yaml` is `cpu`."""
-        files = sorted((self.path.parent / "params").glob(f"{self.stem}-*.yaml"))
+        files = sorted((self.path.parent / "params").glob(f"{self.stem}-*.yaml"), key=lambda file: file.stem)
         return {file.stem.removeprefix(f"{self.stem}-"): file for file in files}
 
     def matching(self, profile: str) -> list[str]:

@@ -1,5 +1,6 @@
 """One notebook through papermill: a limit for the whole run, a line of progress, and no half-written notebook."""
 
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from compactlib.files import atomic_write
 from compactlib.lab import kernel
 
 DONE, FAILED, RUNNING = "notebook.ipynb", "notebook.failed.ipynb", "notebook.running.ipynb"
+# What papermill logs, this module says itself. Without a handler it would break into the line of progress.
+logging.getLogger("papermill").addHandler(logging.NullHandler())
+
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -59,6 +63,7 @@ def execute(
             timeout_func=watch.remaining,
             on_cell_start=watch.cell_start,
         )
+        progress(watch.total, watch.total, watch.section)
         failure = None
     except PapermillExecutionError as error:
         failure = _failed_cell(error)

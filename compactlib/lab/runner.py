@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
-from compactlib.lab import execute, folders, machine, report, results
+from compactlib.lab import execute, folders, machine, progress, report, results
 from compactlib.lab.catalogue import Notebook
 from compactlib.lab.execute import Failure
 from compactlib.lab.plan import Job, plan
@@ -122,26 +121,18 @@ def _prepare(job: Job, *, fresh: bool) -> None:
 
 
 def _execute(job: Job, label: str, timeout: float | None) -> Failure | None:
-    """Execute with a progress bar on a terminal, and with a plain line elsewhere."""
-    with tqdm(desc=label, unit="cell", disable=None, bar_format="{desc} {bar} {n}/{total} [{elapsed}]{postfix}") as bar:
-        if bar.disable:
-            print(f"{label}: started {datetime.now():%H:%M:%S}", flush=True)
-
-        def progress(done: int, total: int, section: str) -> None:
-            bar.total, bar.n = total, done
-            bar.set_postfix_str(section[:40])
-
+    """Execute with a line of progress; a result that was recorded before the notebook failed is set aside."""
+    with progress.line(label) as show:
         failure = execute.execute(
             job.notebook.path,
             job.folder,
             job.values | {"run_dir": str(job.folder)},
             timeout=timeout,
             env={"COMPACT_RUNS": str(job.folder.parents[1])},
-            progress=progress,
+            progress=show,
         )
-        bar.n = bar.total if not failure else bar.n
     if failure and (job.folder / results.FILE).is_file():
-        # The notebook recorded a result and failed later. The board must not show it as one of a finished run.
+        # The board must not show it as one of a finished run.
         (job.folder / results.FILE).replace(job.folder / FAILED_RESULT)
     return failure
 

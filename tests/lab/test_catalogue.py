@@ -51,7 +51,7 @@ def test_a_profile_stands_for_its_variants(course):
 
 
 def test_a_missing_profile_is_answered_with_those_there_are(course):
-    with pytest.raises(UsageError, match="03_cct has no profile 'tpu'. It has: smoke, cpu, cpu-fashion, gpu"):
+    with pytest.raises(UsageError, match=r"03_cct has no profile 'tpu'. It has: smoke, cpu, cpu-fashion, gpu"):
         names(course, "03", profile="tpu")
     with pytest.raises(UsageError, match="No notebook has a profile 'tpu'"):
         names(course, "all", profile="tpu")
@@ -135,5 +135,5 @@ def test_the_fingerprint_follows_code_and_parameters_but_not_the_text(tmp_path):
 
 def test_two_parameter_cells_are_refused(tmp_path):
     path = notebook(tmp_path / "03_cct.ipynb", ("seed: int = 0", "parameters"))
-    with pytest.raises(ParameterError, match="03_cct.ipynb has 2 cells tagged 'parameters', expected one"):
+    with pytest.raises(ParameterError, match=r"03_cct\.ipynb has 2 cells tagged 'parameters', expected one"):
         plan.plan([str(path)], runs=tmp_path)

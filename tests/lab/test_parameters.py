@@ -115,8 +115,12 @@ def test_texts_are_read_by_the_declared_type(kind, text, value):
 
 @pytest.mark.parametrize(
     ("kind", "text"),
-    [("int", "3.0"), ("int", "1_000"), ("int", "three"), ("float", "nan"), ("float", "inf"), ("float", "1e999")]
-    + [("bool", "0"), ("bool", "no"), ("bool", ""), ("list[int]", "1,a"), ("float", "")],
+    [
+        *(("int", text) for text in ("3.0", "1_000", "three", "")),
+        *(("float", text) for text in ("nan", "inf", "1e999", "")),
+        *(("bool", text) for text in ("0", "no", "")),
+        ("list[int]", "1,a"),
+    ],
 )
 def test_texts_of_another_type_are_refused(kind, text):
     with pytest.raises(ParameterError, match=r"^x: "):

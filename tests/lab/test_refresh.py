@@ -42,7 +42,9 @@ def test_a_notebook_that_must_not_be_committed_stays_as_it_was(tmp_path, cell, m
 
 def test_widgets_timings_and_frames_of_a_traceback_go():
     output = nbformat.v4.new_output
-    cell = nbformat.v4.new_code_cell("f()", metadata={"execution": {"a": 1}, "papermill": {}, "tags": ["check"]})
+    cell = nbformat.v4.new_code_cell(
+        "f()", metadata={"execution": {"shell.execute_reply": "2025-01-01"}, "papermill": {}, "tags": ["check"]}
+    )
     cell.outputs = [
         output(
             "display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "0%"}

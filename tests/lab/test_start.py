@@ -76,14 +76,14 @@ def test_a_value_that_does_not_fit_stops_before_anything_is_touched(runs, change
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU that the test needs to be absent")
 def test_a_device_that_is_not_there_is_an_error(runs):
-    with pytest.raises(ValueError, match="device: 'cuda' was asked for, and PyTorch finds only: .*cpu"):
+    with pytest.raises(ValueError, match=r"device: 'cuda' was asked for, and PyTorch finds only: .*cpu"):
         lab.start("03_toy", namespace(device="cuda"))
 
 
 def test_the_notebooks_author_is_told_of_mistakes(runs):
     with pytest.raises(ParameterError, match=r"has to declare device: str, run_dir: str\."):
         lab.start("03_toy", {"seed": 0, "__annotations__": {"seed": int}})
-    with pytest.raises(ParameterError, match="ranges: There is no parameter 'epoch'. Did you mean 'epochs'"):
+    with pytest.raises(ParameterError, match=r"ranges: There is no parameter 'epoch'. Did you mean 'epochs'"):
         lab.start("03_toy", namespace(), ranges={"epoch": (1, 2)})
 
 
@@ -116,10 +116,11 @@ def test_a_second_kernel_gets_an_interactive_folder_of_its_own(runs):
     assert first.path.is_dir()
 
 
-def test_one_given_folder_is_for_one_kernel(tmp_path, monkeypatch):
+def test_one_given_folder_is_for_one_kernel(tmp_path):
     held = folders.lock(tmp_path / "a", folders.KERNEL_LOCK)
-    with held, pytest.raises(folders.FolderInUse, match="Another process is working in .*Wait until it ends"):
+    with pytest.raises(folders.FolderInUse, match=r"Another process is working in .*Wait until it ends"):
         folders.lock(tmp_path / "a", folders.KERNEL_LOCK, seconds=0.1)
+    held.release()
     folders.lock(tmp_path / "a", folders.KERNEL_LOCK).release()
 
 
@@ -157,24 +158,27 @@ def test_in_a_kernel_reruns_students_variables_and_later_annotations_do_no_harm(
 def test_under_plain_papermill(tmp_path):
     """`-p flip false` arrives as text and an unknown name is only warned of: here both stop the notebook. The same
     values, typed, from a file go through."""
-    source = notebook(
-        tmp_path / "03_toy.ipynb", START, "run.record({'model': 'm', 'dataset': dataset, 'value': 0.5}, data=dataset)"
-    )
-    command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(source)]
-    given = tmp_path / "run"
+    last = "run.record({'model': 'm', 'dataset': dataset, 'value': 0.5}, data=dataset)"
+    source = notebook(tmp_path / "03_toy.ipynb", START, last)
+    (tmp_path / "p.yaml").write_text(f"flip: false\nlr: 1\nrun_dir: {tmp_path / 'right'}\n")
 
-    wrong = [*command, str(tmp_path / "wrong.ipynb"), "-p", "flip", "false", "-p", "epoch", "3"]
-    found = subprocess.run([*wrong, "-p", "run_dir", str(given)], capture_output=True, text=True, check=False)
-    assert found.returncode == 1
-    assert "There is no parameter 'epoch'. Did you mean 'epochs'?" in found.stderr
-    assert "flip: 'false' is of type str, expected bool" in found.stderr
-    assert not given.exists()
+    def papermill(output, *arguments):
+        command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(source), str(tmp_path / output)]
+        return subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
 
-    (tmp_path / "p.yaml").write_text(f"flip: false\nlr: 1\nrun_dir: {given}\n")
-    right = [*command, str(tmp_path / "right.ipynb"), "-f", str(tmp_path / "p.yaml")]
-    found = subprocess.run(right, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
-    record = json.loads((given / "result.json").read_text())
+    untyped = ["-p", "flip", "false", "-p", "epoch", "3", "-p", "run_dir", str(tmp_path / "wrong")]
+    wrong = papermill("wrong.ipynb", *untyped)
+    right = papermill("right.ipynb", "-f", str(tmp_path / "p.yaml"))
+
+    said = wrong.communicate(timeout=120)[1]
+    assert wrong.returncode == 1
+    assert "There is no parameter 'epoch'. Did you mean 'epochs'?" in said
+    assert "flip: 'false' is of type str, expected bool" in said
+    assert not (tmp_path / "wrong").exists()
+
+    said = right.communicate(timeout=120)[1]
+    assert right.returncode == 0, said
+    record = json.loads((tmp_path / "right" / "result.json").read_text())
     assert record["parameters"] | {"flip": False, "lr": 1.0} == record["parameters"]
     assert record["profile"] == "smoke" and record["overrides"] == {"flip": False, "lr": 1.0}
 

@@ -2,6 +2,7 @@
 
 import re
 import statistics
+from itertools import pairwise
 
 import nbformat
 import pytest
@@ -87,7 +88,7 @@ def test_opens_with_title_parameters_and_setup(notebook):
 def test_exercises_have_a_solution_and_a_check(notebook):
     numbers = []
     cells = notebook.node.cells
-    for before, cell in zip(cells, cells[1:], strict=False):
+    for before, cell in pairwise(cells):
         if "check" in tags(cell):
             assert "solution" in tags(before) and "### BEGIN SOLUTION" in before.source
             numbers += re.findall(r'lab\.check\("(\d\d\.\d)"', cell.source)
