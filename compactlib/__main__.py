@@ -46,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     show = commands.add_parser("list", help="list notebooks, profiles and parameters", allow_abbrev=False)
     show.add_argument("names", nargs="*", metavar="NAME", help="show the parameters of these notebooks")
 
+    commands.add_parser("doctor", help="show what is installed, and what to do about the rest", allow_abbrev=False)
+
     refresh = commands.add_parser("refresh", help="re-execute notebooks in place, for a commit", allow_abbrev=False)
     refresh.add_argument("names", nargs="*", default=["all"], metavar="NAME", help="which ones (default: all)")
     return top

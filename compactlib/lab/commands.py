@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from compactlib.lab import board, catalogue, parameters, runner
+from compactlib.lab import board, catalogue, environment, parameters, runner
 from compactlib.lab import refresh as refreshing
 from compactlib.lab.catalogue import UsageError
 from compactlib.lab.tables import Table
@@ -44,6 +44,12 @@ def list_command(names: list[str]) -> int:
             print(f"  {profile}  {notebook.expectation(profile)}".rstrip())
         print()
     return 0
+
+
+def doctor_command() -> int:
+    """`doctor`: what the course uses, what is here and what to do about the rest; 1 if a package is missing."""
+    print(environment.report())
+    return int(not environment.ready())
 
 
 def refresh_command(names: list[str]) -> int:

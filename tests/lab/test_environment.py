@@ -1,0 +1,40 @@
+"""`doctor`: what it says with and without Java, and with a package missing."""
+
+import pytest
+
+from compactlib.lab import environment
+
+
+@pytest.fixture
+def java(tmp_path, monkeypatch):
+    """A `java` that prints what the real one prints for a version."""
+
+    def make(version: str) -> None:
+        path = tmp_path / "bin" / "java"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2025-04-15' >&2\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+
+    return make
+
+
+@pytest.mark.parametrize(("version", "major"), [("17.0.15", 17), ("21", 21), ("11.0.2", 11)])
+def test_the_version_of_java(java, version, major):
+    java(version)
+    assert environment.java_version() == major
+    note = environment.report().rows[-1][2]
+    assert ("17" in note and "openjdk" in note) is (major < 17)
+
+
+def test_without_java_it_says_what_needs_it_and_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert environment.java_version() is None
+    name, here, note = environment.report().rows[-1]
+    assert (name, here) == ("Java", "none") and "08 and 09" in note and "install" in note
+
+
+def test_a_missing_package_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(environment, "PACKAGES", ("torch", "no-such-package"))
+    assert environment.ready() is False
+    assert capsys.readouterr().out == "missing: no-such-package; run `make env` in the clone\n"
