@@ -35,12 +35,12 @@ def steps_of_training(answer: Any) -> None:
 @exercise("00.2")
 def majority_accuracy(function: Any) -> None:
     """Accuracy of always saying the most frequent training class."""
-    train, test = np.array([3, 1, 1, 0, 1, 2, 1, 3]), np.array([0, 0, 0, 1, 2, 2, 0, 1, 0, 3])
+    train, test = np.array([3, 1, 1, 0, 1, 2, 1, 3]), np.array([0, 0, 0, 1, 2, 0, 0, 1, 0, 3])
     same_number(
         call(function, train, test),
         2 / 10,
         {
-            5 / 10: "That class is the most frequent of the *test* labels, which no model may look at.",
+            6 / 10: "That class is the most frequent of the *test* labels, which no model may look at.",
             4 / 8: "That is the accuracy on the training labels.",
             2: "That is a count; an accuracy is a share.",
         },
