@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 UV     := $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test nbval lab bench refresh lock env
+.PHONY: help run test nbval lab student bench refresh lock env
 
 # Tests reach nothing but this machine; see tests/notebooks/offline/sitecustomize.py.
 OFFLINE = PYTHONPATH=$(CURDIR)/tests/notebooks/offline HF_HUB_OFFLINE=1
@@ -42,12 +42,15 @@ nbval: $(READY)  ## compare every notebook's outputs only (OMP_NUM_THREADS=1 mak
 lab: $(READY)    ## open the course in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks notebooks/00_start_here.ipynb
 
+student: $(READY) ## write the notebooks without their solutions into student/
+	$(BIN)/python -m compactlib student
+
 bench: $(READY)  ## measure the training step against the reference operations (5 minutes; run it alone)
 	$(BIN)/python tests/benchmarks/training_step.py
 
 refresh: $(READY) ## re-execute the notebooks in place, before a commit
 	$(BIN)/python -m compactlib refresh all
 
-lock:            ## solve requirements.lock anew from pyproject.toml
+lock: $(READY)   ## solve requirements.lock anew from pyproject.toml
 	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --upgrade --quiet --output-file requirements.lock

@@ -48,6 +48,10 @@ def parser() -> argparse.ArgumentParser:
 
     commands.add_parser("doctor", help="show what is installed, and what to do about the rest", allow_abbrev=False)
 
+    student = commands.add_parser("student", help="write copies without the solutions", allow_abbrev=False)
+    student.add_argument("names", nargs="*", default=["all"], metavar="NAME", help="which ones (default: all)")
+    student.add_argument("--out", type=Path, default=Path("student"), metavar="DIR", help="where to (default: student)")
+
     refresh = commands.add_parser("refresh", help="re-execute notebooks in place, for a commit", allow_abbrev=False)
     refresh.add_argument("names", nargs="*", default=["all"], metavar="NAME", help="which ones (default: all)")
     return top

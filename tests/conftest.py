@@ -1,6 +1,8 @@
 """What all tests share: golden cases, in the clone and, where it is there, in the shared folder beside it."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,12 @@ import torch
 from safetensors.torch import load_file
 
 from compactlib.paths import ROOT
+
+# No test, and no kernel or process that a test starts, reaches the network.
+OFFLINE = str(ROOT / "tests" / "notebooks" / "offline")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [OFFLINE, os.environ.get("PYTHONPATH", "")]))
+if "sitecustomize" not in sys.modules or not hasattr(sys.modules["sitecustomize"], "_getaddrinfo"):
+    exec(compile((Path(OFFLINE) / "sitecustomize.py").read_text(), "sitecustomize", "exec"), {"__name__": "offline"})
 
 GOLDEN = (ROOT / "tests" / "golden", ROOT.parent / "shared" / "golden")
 

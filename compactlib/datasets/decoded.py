@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..paths import cache_dir
 from .cards import Card
-from .locate import Located, cache_dir
+from .locate import Located
 from .readers import READERS, Part
 
 VERSION = 1  # count up when a reader changes what it returns

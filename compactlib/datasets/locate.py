@@ -1,11 +1,10 @@
 """Find a complete, undamaged form of a data set: in COMPACT_DATA, in the cache, or by download into the cache."""
 
-import os
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from ..paths import DATA, ROOT
+from ..paths import cache_dir, data_dir
 from .cards import Card, File, Source, names, read_card
 from .download import fetch
 from .errors import DamagedFile, DatasetNotFound, DownloadFailed
@@ -17,29 +16,6 @@ class Located:
 
     source: Source
     paths: dict[str, Path]
-
-
-def cache_dir() -> Path:
-    """Where downloads and decoded arrays go: the environment variable COMPACT_CACHE, or data/cache in the clone."""
-    return Path(os.environ.get("COMPACT_CACHE") or DATA / "cache").expanduser()
-
-
-def data_dir() -> Path | None:
-    """The folder that COMPACT_DATA names, None if unset. A relative path is sought from the working folder, then from
-    the clone, because a notebook's working folder is seldom the one in which the variable was set.
-
-    Raises NotADirectoryError if there is no such folder.
-    """
-    value = os.environ.get("COMPACT_DATA")
-    if not value:
-        return None
-    path = Path(value).expanduser()
-    for folder in (path, ROOT / path):
-        if folder.is_dir():
-            return folder.resolve()
-    raise NotADirectoryError(
-        f"COMPACT_DATA is {value!r}, which is not a folder. Correct it, or unset it to use {cache_dir()} and downloads."
-    )
 
 
 def locate(card: Card) -> Located:

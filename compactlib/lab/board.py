@@ -33,7 +33,7 @@ def collect(runs: str | Path | None = None, *, notebook: str | None = None) -> l
 
 def table(runs: str | Path | None = None, *, notebook: str | None = None) -> Table:
     """The board: notebook, run, model, data, metric, ours, paper, difference, note. Shows itself in a notebook,
-    prints in a terminal; `to_markdown()` and `to_pandas()` give the other forms."""
+    prints in a terminal; `to_markdown()` gives the form for a page."""
     records = collect(runs, notebook=notebook)
     if not any(record.results for record in records):
         return Table(("notebook", "run"), (), note="No results yet. `python -m compactlib run all` makes some.")

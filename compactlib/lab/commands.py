@@ -6,6 +6,7 @@ from pathlib import Path
 from compactlib.lab import board, catalogue, environment, parameters, runner
 from compactlib.lab import refresh as refreshing
 from compactlib.lab.catalogue import UsageError
+from compactlib.lab.student import student_copy
 from compactlib.lab.tables import Table
 
 
@@ -50,6 +51,16 @@ def doctor_command() -> int:
     """`doctor`: what the course uses, what is here and what to do about the rest; 1 if a package is missing."""
     print(environment.report())
     return int(not environment.ready())
+
+
+def student_command(names: list[str], out: Path) -> int:
+    """`student`: copies without solutions."""
+    for notebook in [found for name in names for found in catalogue.find(name)]:
+        try:
+            print(student_copy(notebook.path, out / notebook.path.name))
+        except FileExistsError as error:
+            raise UsageError(str(error)) from None
+    return 0
 
 
 def refresh_command(names: list[str]) -> int:

@@ -11,13 +11,14 @@ import torch
 
 from compactlib.lab.tables import Table
 
-PACKAGES = ("torch", "torchvision", "timm", "scikit-learn", "scikit-image", "matplotlib", "papermill", "pyspark")
+PACKAGES = ("torch", "torchvision", "timm", "scikit-learn", "scikit-image", "matplotlib", "papermill")
+SPARK = ("pyspark", "pyarrow", "tifffile")  # for notebooks 08 and 09 only
 JAVA_NEEDED = 17
 
 
 def ready() -> bool:
-    """Whether all Python packages of the course are installed; prints those that are not and what to do."""
-    missing = [row[0] for row in report().rows if row[1] == "missing"]
+    """Whether the Python packages of all notebooks but those on Spark are here; prints what is not and what to do."""
+    missing = [row[0] for row in report().rows if row[1] == "missing" and row[0] not in SPARK]
     if missing:
         print(f"missing: {', '.join(missing)}; run `make env` in the clone")
     return not missing
@@ -26,11 +27,12 @@ def ready() -> bool:
 def report() -> Table:
     """A table of what the course uses: what is here, and what to do about what is not."""
     rows = [("Python", platform.python_version(), "")]
-    for package in PACKAGES:
+    for package in (*PACKAGES, *SPARK):
         try:
             rows.append((package, version(package), ""))
         except PackageNotFoundError:
-            rows.append((package, "missing", "run `make env` in the clone"))
+            what_for = "; only notebooks 08 and 09 need it" if package in SPARK else ""
+            rows.append((package, "missing", f"run `make env` in the clone{what_for}"))
     rows.append(
         ("CPU cores", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()), "")
     )

@@ -136,13 +136,14 @@ def confusion(counts: np.ndarray, class_names: Sequence[str], title: str = "") -
     wrong = counts * (1 - np.eye(len(counts), dtype=int))
     figure, axis = plt.subplots(figsize=(6.5, 5.6))
     axis.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(5, wrong.max()))
+    few = len(class_names) <= 20  # with more, numbers and names would lie on top of each other
     for (i, j), count in np.ndenumerate(counts):
-        if count:
+        if count and few:
             axis.text(j, i, count, ha="center", va="center", fontsize=12, color="grey" if i == j else "black")
-    ticks = range(len(class_names))
-    axis.set(xticks=ticks, yticks=ticks, xlabel="model says", ylabel="true class", title=title)
-    axis.set_xticklabels(class_names, rotation=0 if max(map(len, class_names)) < 3 else 60)
-    axis.set_yticklabels(class_names)
+    axis.set(xlabel="model says", ylabel="true class", title=title)
+    if few:
+        axis.set_xticks(range(len(class_names)), class_names, rotation=0 if max(map(len, class_names)) < 3 else 60)
+        axis.set_yticks(range(len(class_names)), class_names)
     return figure
 
 

@@ -99,8 +99,7 @@ def check(known: Mapping[str, Parameter], values: Mapping[str, Any], where: str)
             except ParameterError as error:
                 problems.append(str(error))
     if problems:
-        listed = any(name not in known for name in values)
-        raise ParameterError("\n".join([f"{where}:", *problems, *([listing(known.values())] if listed else [])]))
+        raise ParameterError("\n".join([f"{where}:", *problems, listing(known.values())]))
     return checked
 
 

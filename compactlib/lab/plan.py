@@ -87,7 +87,6 @@ def plan(
 def parse_settings(notebook: Notebook, settings: Sequence[str]) -> dict[str, Any]:
     """The values of `--set name=value` by the notebook's declared types. Raises ParameterError with all problems."""
     known, values, problems = notebook.parameters, {}, []
-    listed = False
     for setting in settings:
         name, equals, text = setting.partition("=")
         name = name.strip()
@@ -99,15 +98,14 @@ def parse_settings(notebook: Notebook, settings: Sequence[str]) -> dict[str, Any
             problems.append(f"{name} is set twice.")
         elif name not in known:
             problems.append(parameters.unknown(name, known))
-            listed = True
         else:
             try:
                 values[name] = parameters.parse_text(known[name], text.strip())
             except ParameterError as error:
                 problems.append(str(error))
     if problems:
-        listing = [parameters.listing(known.values())] if listed else []
-        raise ParameterError("\n".join([f"{notebook.stem} cannot run:", *problems, *listing]))
+        listing = parameters.listing(known.values())
+        raise ParameterError("\n".join([f"{notebook.stem} cannot run:", *problems, listing]))
     return values
 
 

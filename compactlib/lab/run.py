@@ -13,6 +13,8 @@ import torch
 from compactlib.lab import machine, results
 from compactlib.lab.results import Record, Result, ResultError
 
+HARMLESS = {"device", "num_workers", "run_dir"}  # parameters that change where and how fast, not what
+
 
 @dataclass(frozen=True)
 class Run:
@@ -35,8 +37,19 @@ class Run:
 
     @property
     def smoke(self) -> bool:
-        """Whether this is the short run on embedded data, whose numbers never stand beside the paper's."""
+        """Whether this is the short run on embedded data, changed or not: it never stands beside the paper's."""
         return self.profile == "smoke"
+
+    @property
+    def as_stored(self) -> bool:
+        """Whether the parameters are the notebook's defaults: then a learned value has to lie in its band."""
+        return self.smoke and not set(self.overrides) - HARMLESS
+
+    @property
+    def as_in_paper(self) -> bool:
+        """Whether this is a profile with the paper's recipe, changed in nothing that could change its accuracy much."""
+        changed = set(self.overrides) - HARMLESS - {"seed", "precision"}
+        return self.params.get("recipe") == "paper" and not self.smoke and not changed
 
     def hardware(self) -> str:
         """Device, processor, cores and threads in a line, for a cell whose output is not compared."""
@@ -81,7 +94,8 @@ class Run:
         except TypeError as error:
             raise ResultError(f"{error}. A result has model, dataset and value, and what lab.Result names.") from None
         if self.smoke:
-            return replace(result, comparable=False, note=result.note or f"smoke profile on {result.dataset}")
+            changes = ", changed" if self.overrides else ""
+            return replace(result, comparable=False, note=result.note or f"smoke profile{changes} on {result.dataset}")
         if result.comparable and result.dataset in unofficial:
             why = f"pixels or split of {result.dataset} are not the official ones"
             return replace(result, comparable=False, note="; ".join(filter(None, (result.note, why))))

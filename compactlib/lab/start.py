@@ -16,6 +16,7 @@ from compactlib.lab import folders, parameters
 from compactlib.lab.catalogue import Notebook
 from compactlib.lab.machine import choose_device
 from compactlib.lab.parameters import Parameter, ParameterError
+from compactlib.lab.plan import run_name
 from compactlib.lab.run import Run
 from compactlib.paths import NOTEBOOKS, runs_dir
 
@@ -30,8 +31,9 @@ def start(notebook: str, namespace: dict[str, Any], ranges: Mapping[str, Collect
     `notebook` is the file's stem ("03_cct"), `namespace` is `globals()`. `ranges` bounds parameters further: two
     numbers in a tuple are the lowest and the highest value allowed, any other collection holds the allowed values;
     for a list parameter they hold for each entry. Every notebook declares `seed: int`, `device: str = "auto"` and
-    `run_dir: str = ""`. An empty `run_dir` is an interactive run, which starts afresh in
-    `runs/<notebook>/interactive`; the content of a given one is kept, so that training resumes there.
+    `run_dir: str = ""`. The content of a given `run_dir` is kept, so that training resumes there. With an empty one,
+    parameters from plain papermill get the folder that the runner would give them, kept as well; without any it is an
+    interactive run, which starts afresh in `runs/<notebook>/interactive`.
 
     Prints one line, the same on every machine. Raises ParameterError (a ValueError) before anything is touched.
     """
@@ -41,13 +43,15 @@ def start(notebook: str, namespace: dict[str, Any], ranges: Mapping[str, Collect
     limits = {"seed": (0, 2**32 - 1), "device": DEVICES, **(ranges or {})}
     _check_ranges(notebook, known, params, limits)
     device = choose_device(params["device"])
-    path, lock = _open_folder(notebook, params["run_dir"], namespace.get("_lab_run"))
+    profile, overrides = _nearest_profile(notebook, known, params)
+    # Parameters that papermill injected name the experiment: its folder is kept, so that a killed one can go on.
+    own_folder = run_name(profile, overrides) if injected else None
+    path, lock = _open_folder(notebook, params["run_dir"], own_folder, namespace.get("_lab_run"))
     folders.write_params(path, params)
     random.seed(params["seed"])
     np.random.seed(params["seed"])
     torch.manual_seed(params["seed"])
     print(f"{notebook}: {len(params)} parameters ok, seed {params['seed']}")
-    profile, overrides = _nearest_profile(notebook, known, params)
     run = Run(
         notebook=notebook,
         name=path.name,
@@ -127,12 +131,12 @@ def _check_ranges(
         raise ParameterError("\n".join([f"{notebook} cannot start:", *problems]))
 
 
-def _open_folder(notebook: str, run_dir: str, previous: Run | None) -> tuple[Path, Any]:
+def _open_folder(notebook: str, run_dir: str, own: str | None, previous: Run | None) -> tuple[Path, Any]:
     """Take the run folder. A second interactive kernel gets a folder of its own instead of an error."""
     if previous is not None:
         previous.lock.release()
-    if run_dir:
-        path = Path(run_dir).expanduser().resolve()
+    if run_dir or own:
+        path = Path(run_dir).expanduser().resolve() if run_dir else runs_dir() / notebook / own
         # A runner that was killed leaves its kernel alive for a moment: give it time to notice and end.
         return path, folders.lock(path, folders.KERNEL_LOCK, seconds=10)
     for name in [INTERACTIVE, *(f"{INTERACTIVE}-{n}" for n in range(2, 10))]:

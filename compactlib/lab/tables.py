@@ -35,12 +35,6 @@ class Table:
         rule = "|" + "|".join(" ---: " if c in self.numeric else " --- " for c in self.columns) + "|"
         return "\n".join([line(self.columns), rule, *map(line, self.rows), *(["", self.note] if self.note else [])])
 
-    def to_pandas(self):
-        """The table as a pandas DataFrame of text."""
-        import pandas as pd
-
-        return pd.DataFrame(list(self.rows), columns=list(self.columns))
-
     def _repr_html_(self) -> str:
         def cells(entries: tuple[str, ...], tag: str) -> str:
             sides = ("right" if column in self.numeric else "left" for column in self.columns)

@@ -1,12 +1,12 @@
 """The authors' trained weights: where they are, and how they get here."""
 
-import os
+import pickle
 import urllib.error
 from pathlib import Path
 
 import torch
 
-from compactlib.paths import DATA
+from compactlib.paths import cache_dir, data_dir
 
 SITE = "https://shi-labs.com/projects/cct/checkpoints/"
 # name: file on the site (the last part of the name says data and epochs)
@@ -25,8 +25,8 @@ OFFICIAL = {
 def find_checkpoint(name: str) -> Path | None:
     """The file of the authors' weights for `name` if it is on this machine, else None.
 
-    Looked for in `checkpoints/` under the folder that the environment variable COMPACT_DATA names, then under
-    `data/cache/`.
+    Looked for in `checkpoints/` under the folder that the environment variable COMPACT_DATA names, then under the cache
+    (`data/cache/`, or COMPACT_CACHE).
     """
     for folder in _folders():
         path = folder / Path(OFFICIAL.get(name, "unknown")).name
@@ -36,24 +36,30 @@ def find_checkpoint(name: str) -> Path | None:
 
 
 def official_state_dict(name: str) -> dict[str, torch.Tensor]:
-    """The authors' state dict for a named model, downloaded once into `data/cache/checkpoints/`.
+    """The authors' state dict for a named model, downloaded once into the cache.
 
     Read with `weights_only=True`, so that a file can hold numbers and nothing that runs.
 
     Raises:
-        ValueError: the authors published no weights under this name.
+        ValueError: the authors published no weights under this name, or the file is damaged or holds more than weights.
         FileNotFoundError: the weights are not here and cannot be downloaded; says what to put where.
     """
     if name not in OFFICIAL:
         raise ValueError(f"no official weights for {name!r}; there are some for: {', '.join(OFFICIAL)}")
     path = find_checkpoint(name) or _download(SITE + OFFICIAL[name], _folders()[-1] / Path(OFFICIAL[name]).name)
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        if path.parent == _folders()[-1]:  # ours to remove: the next call downloads it again
+            path.unlink()
+        raise ValueError(
+            f"{path} is damaged or no file of weights ({error}); download {SITE + OFFICIAL[name]} again"
+        ) from error
     return content.get("state_dict", content)
 
 
 def _folders() -> list[Path]:
-    given = os.environ.get("COMPACT_DATA")
-    return ([Path(given) / "checkpoints"] if given else []) + [DATA / "cache" / "checkpoints"]
+    return [folder / "checkpoints" for folder in (data_dir(), cache_dir()) if folder]
 
 
 def _download(url: str, path: Path) -> Path:

@@ -18,7 +18,8 @@ from einops import rearrange
 from timm.layers import DropPath, Mlp, to_2tuple
 from torch import Tensor, nn
 
-from compactlib.models.positions import resize_pos_embed, sine_position_table
+from compactlib.models.arguments import at_least, one_of
+from compactlib.models.positions import is_sine_table, resize_pos_embed, sine_position_table
 from compactlib.models.tokenizers import ConvTokenizer, PatchTokenizer
 
 # ---- 3.1 Transformer-based backbone ---------------------------------------------------------------------------------
@@ -151,9 +152,12 @@ class CompactTransformer(nn.Module):
         drop_path_rate: float = 0.1,
     ):
         super().__init__()
-        _one_of("tokenizer", tokenizer, ("conv", "patch"))
-        _one_of("pool", pool, ("seq", "cls", "avg"))
-        _one_of("pos_embed", pos_embed, ("learnable", "sine", "none"))
+        one_of("tokenizer", tokenizer, ("conv", "patch"))
+        one_of("pool", pool, ("seq", "cls", "avg"))
+        one_of("pos_embed", pos_embed, ("learnable", "sine", "none"))
+        at_least(1, in_chans=in_chans, num_convs=num_convs, kernel_size=kernel_size, embed_dim=embed_dim)
+        at_least(1, depth=depth, num_heads=num_heads, stride=1 if stride is None else stride)
+        at_least(0, num_classes=num_classes, padding=0 if padding is None else padding)
         self.img_size = to_2tuple(img_size)
         self.in_chans = in_chans
         self.num_classes = num_classes
@@ -225,14 +229,15 @@ class CompactTransformer(nn.Module):
         self.head.to(self.norm.weight)
 
     def set_input_size(self, img_size: int | tuple[int, int]) -> None:
-        """Make the model take images of another size: a learnable embedding is interpolated, a sinusoid made anew."""
-        old_grid, self.img_size = self.grid_size, to_2tuple(img_size)
-        if self.pos_embed is None or old_grid == self.grid_size:
+        """Make the model take images of another size: a learned embedding is interpolated, a sinusoid made anew."""
+        old_grid, new_grid = self.grid_size, self.tokenizer.grid(*to_2tuple(img_size))
+        self.img_size = to_2tuple(img_size)
+        if self.pos_embed is None or old_grid == new_grid:
             return
-        if self.pos_embed_type == "sine":
-            table = sine_position_table(self.grid_size[0] * self.grid_size[1] + self.num_prefix_tokens, self.embed_dim)
+        if is_sine_table(self.pos_embed.data):
+            table = sine_position_table(new_grid[0] * new_grid[1] + self.num_prefix_tokens, self.embed_dim)
         else:
-            table = resize_pos_embed(self.pos_embed.data, old_grid, self.grid_size, self.num_prefix_tokens)
+            table = resize_pos_embed(self.pos_embed.data, old_grid, new_grid, self.num_prefix_tokens)
         self.pos_embed = nn.Parameter(table.to(self.pos_embed), requires_grad=self.pos_embed.requires_grad)
 
     def _new_positions(self, num_rows: int) -> nn.Parameter | None:
@@ -259,8 +264,3 @@ def _init_weights(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight)
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name}={value!r} is unknown; choose one of {', '.join(map(repr, choices))}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from compactlib.models.compact_transformer import CompactTransformer
-from compactlib.models.positions import resize_pos_embed
+from compactlib.models.positions import is_sine_table, resize_pos_embed, sine_position_table
 from compactlib.models.tokenizers import ConvTokenizer
 
 # The whole map, applied in this order: the authors' name -> ours.
@@ -30,9 +30,9 @@ PATCH_TOKENIZER_KEY = (r"^tokenizer\.conv_layers\.0\.0\.", "tokenizer.proj.")
 def load_official(model: nn.Module, state_dict: Mapping[str, Tensor]) -> nn.Module:
     """Load weights saved by the authors' code into `model`, in place, and return it.
 
-    A positional embedding for another (square) image size is interpolated as the authors' helper does; a sinusoidal one
-    stays the model's own. A head with another number of classes keeps its initial values, and a warning says so. The
-    model then computes what the authors' model computes.
+    A positional embedding for another (square) image size is interpolated as the authors' helper does; a table of
+    sinusoids is made anew for the new size instead. A head with another number of classes keeps its initial values, and
+    a warning says so. The model then computes what the authors' model computes.
 
     Raises:
         TypeError: a model that has no official counterpart.
@@ -79,8 +79,8 @@ def _fit_positions(model: CompactTransformer, renamed: dict[str, Tensor]) -> Non
     table = renamed.get("pos_embed")
     if table is None or model.pos_embed is None or table.shape[1:] == model.pos_embed.shape[1:]:
         return
-    if model.pos_embed_type == "sine":
-        renamed["pos_embed"] = model.pos_embed.data
+    if is_sine_table(table):
+        renamed["pos_embed"] = sine_position_table(model.pos_embed.shape[1], model.embed_dim)
         return
     side = int((table.shape[1] - model.num_prefix_tokens) ** 0.5)
     if side * side + model.num_prefix_tokens == table.shape[1] and table.shape[2] == model.embed_dim:

@@ -17,6 +17,11 @@ def sine_position_table(num_tokens: int, dim: int) -> Tensor:
     return torch.where(channel % 2 == 0, angle.sin(), angle.cos()).float()[None]
 
 
+def is_sine_table(table: Tensor) -> bool:
+    """Whether positions (1, num_tokens, dim) are the sinusoids, whatever the parameter that holds them is called."""
+    return torch.allclose(table.cpu(), sine_position_table(*table.shape[1:]), atol=1e-4)
+
+
 def resize_pos_embed(table: Tensor, old_grid: tuple[int, int], new_grid: tuple[int, int], num_prefix: int) -> Tensor:
     """Interpolate positions (1, num_prefix + rows * columns, d) to another grid, as the authors' code does.
 

@@ -15,11 +15,11 @@ from compactlib.files import atomic_write
 
 @dataclass
 class Progress:
-    """How far a run is: epochs done, what it was started with, and a row of metrics per epoch."""
+    """How far a run is: epochs done, what it was started with (recipe, model and data), a row of metrics per epoch."""
 
     epoch: int = 0
     recipe: dict[str, Any] = field(default_factory=dict)
-    data: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     best: float = float("-inf")
     best_epoch: int = 0

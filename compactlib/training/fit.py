@@ -1,5 +1,6 @@
 """The training loop."""
 
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -63,11 +64,13 @@ def fit(
         progress: show a bar.
 
     Raises:
-        ValueError: data and recipe do not fit, or `out` holds a run with another recipe or other data.
+        ValueError: data, model and recipe do not fit, or `out` holds a run of another model, recipe or data.
         DivergedError: the loss is not finite; names epoch, step and learning rate.
     """
     device = torch.device(device)
     model.to(device)
+    if getattr(model, "num_classes", data.num_classes) != data.num_classes:
+        raise ValueError(f"the model has {model.num_classes} outputs, {data.name} has {data.num_classes} classes")
     loader = _loader(data, recipe)
     optimizer = create_optimizer_v2(
         model, opt="adamw", lr=recipe.lr, weight_decay=recipe.weight_decay, filter_bias_and_bn=True, fused=True
@@ -170,8 +173,8 @@ def _check_finite(losses: list[Tensor], epoch: int, optimizer: torch.optim.Optim
 
 def _start(out, data: ImageData, recipe: Recipe, modules, optimizer, resume: bool) -> Progress:
     """The progress to start from, with weights and optimizer restored if there is a checkpoint."""
-    facts: dict[str, Any] = {"name": data.name, "images": len(data.train), "shape": list(data.train.images.shape[1:])}
-    fresh = Progress(recipe=asdict(recipe), data=facts)
+    facts = _facts(modules["model"], data)
+    fresh = Progress(recipe=asdict(recipe), facts=facts)
     if out is None:
         return fresh
     path = Path(out) / "last.safetensors"
@@ -182,15 +185,31 @@ def _start(out, data: ImageData, recipe: Recipe, modules, optimizer, resume: boo
         return fresh
     state, tensors = load_run(path)
     changed = recipe.differences(state.recipe)
-    if changed or state.data != facts:
+    changed |= {k: (facts[k], state.facts.get(k)) for k in facts if facts[k] != state.facts.get(k)}
+    if changed:
         what = [f"{k}: {old!r} there, {new!r} now" for k, (new, old) in sorted(changed.items())]
-        what += [f"data: {state.data} there, {facts} now"] if state.data != facts else []
         raise ValueError(
             f"{path} belongs to a run with other settings ({'; '.join(what)}); "
             "name another folder, or call fit(..., resume=False) to train from the start"
         )
     restore(tensors, modules, optimizer)
+    _write_metrics(out, state)  # a kill between the two files of an epoch leaves the metrics one row short
     return state
+
+
+def _facts(model: nn.Module, data: ImageData) -> dict[str, Any]:
+    """What has to be the same for a run to go on: the model's layers, and the very images and labels."""
+    layers = {
+        f"{name}.{key}": value
+        for name, module in model.named_modules()
+        for key, value in vars(module).items()
+        if isinstance(value, (bool, int, float, str, tuple)) and key != "training"
+    }
+    images = hashlib.sha256(data.train.images.tobytes() + data.train.labels.tobytes() + str(data.mean).encode())
+    return {
+        "model": f"{type(model).__name__} {hashlib.sha256(str(layers).encode()).hexdigest()[:12]}",
+        "data": f"{data.name}, {len(data.train)} images, {images.hexdigest()[:12]}",
+    }
 
 
 def _finish_epoch(out, state: Progress, row: dict[str, float], modules, optimizer) -> None:
@@ -206,4 +225,8 @@ def _finish_epoch(out, state: Progress, row: dict[str, float], modules, optimize
     if improved:
         save_weights(Path(out) / "best.safetensors", modules.get("ema", modules["model"]), **row)
     save_run(Path(out) / "last.safetensors", state, modules, optimizer)
-    atomic_write(Path(out) / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in state.history))
+    _write_metrics(out, state)
+
+
+def _write_metrics(out: str | Path, state: Progress) -> None:
+    atomic_write(Path(out) / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in state.history))

@@ -63,23 +63,27 @@ class Recipe:
         """The recipe that a notebook's parameters describe.
 
         `params["recipe"]` names one of RECIPES to start from (default "laptop"); every parameter that is named like a
-        field here replaces that field; the others are not looked at. A warm-up that the parameters do not name takes at
-        most a fifth of the epochs, so that a short run need not name it. Raises ValueError for an unknown name.
+        field here replaces that field; the others are not looked at. With another number of epochs, the lengths that
+        the parameters do not name (warm-up, cool-down, end of Mixup) change in proportion. Raises ValueError for an
+        unknown name.
         """
         name = params.get("recipe", "laptop")
         if name not in RECIPES:
             raise ValueError(f"recipe={name!r} is unknown; expected one of {', '.join(map(repr, RECIPES))}")
         fields = {field.name for field in dataclasses.fields(cls)}
-        values = {**RECIPES[name], **{key: value for key, value in params.items() if key in fields}}
-        if "epochs" in values and "warmup_epochs" not in params:
-            values["warmup_epochs"] = min(values.get("warmup_epochs", cls.warmup_epochs), values["epochs"] // 5)
-        return cls(**values)
+        base = cls(**RECIPES[name])
+        scale = params.get("epochs", base.epochs) / base.epochs
+        lengths = {key: round(getattr(base, key) * scale) for key in LENGTHS}
+        chosen = {key: value for key, value in params.items() if key in fields}
+        return cls(**{**RECIPES[name], **lengths, **chosen})
 
     def differences(self, other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         """Fields whose value differs from that in `other` (a recipe as a dict): name -> (here, there)."""
         own = dataclasses.asdict(self)
         return {k: (own.get(k), other.get(k)) for k in own.keys() | other.keys() if own.get(k) != other.get(k)}
 
+
+LENGTHS = ("warmup_epochs", "cooldown_epochs", "mixup_off_epoch")
 
 # Named starting points. "paper" is the authors' configuration for 300 epochs of CIFAR-10 (CIFAR-100: lr 6e-4).
 RECIPES: dict[str, dict[str, Any]] = {

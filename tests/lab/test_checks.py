@@ -100,7 +100,7 @@ def changes_its_input(images, pixels):
 
 
 MISTAKES = {
-    "00.1": [(210, "round down"), (20, "one epoch"), ("200", "A number is expected")],
+    "00.1": [(210, "round down"), (20, "one epoch"), ("200", "A number is expected"), (float("nan"), "A number")],
     "00.2": [(majority_of_test, "no model may look at"), (accuracy_on_train, "training labels")],
     "00.3": [(pixels_not_scaled, "divide by 255"), (channels_last, "channel has to stand before")],
     "01.1": [(64, "What else"), (1024, "pixels")],
@@ -169,6 +169,26 @@ def test_an_empty_answer_fails_with_a_helpful_message(number):
 def test_a_typical_mistake_fails_with_its_hint(number, answer, hint):
     with pytest.raises(NotYet, match=re.escape(hint)):
         check(number, answer)
+
+
+def test_a_number_may_come_as_a_tensor_or_an_array():
+    for answer in (torch.tensor(200.0), np.float64(200), np.array([200])):
+        check("00.1", answer)
+    check("00.2", lambda train, test: torch.tensor(np.mean(test == 1)))
+
+
+@pytest.mark.parametrize("number", ["00.3", "01.3", "02.2", "03.2", "03.3"])
+@pytest.mark.parametrize("result", ["a word", {"a": 1}, (1, "b"), float("nan")])
+def test_a_result_of_another_kind_is_answered_in_words(number, result):
+    with pytest.raises(NotYet):
+        check(number, lambda *_: result)
+
+
+def test_not_a_number_is_no_answer():
+    with pytest.raises(NotYet, match="finite"):
+        check("02.3", [float("nan"), 0, 0, 0])
+    with pytest.raises(NotYet, match="A number is expected"):
+        check("03.1", lambda *_: torch.ones(2))
 
 
 def test_no_hint_names_the_number_that_is_asked_for():

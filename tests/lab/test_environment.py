@@ -34,6 +34,14 @@ def test_without_java_it_says_what_needs_it_and_how_to_get_it(tmp_path, monkeypa
     assert (name, here) == ("Java", "none") and "08 and 09" in note and "install" in note
 
 
+def test_what_only_spark_needs_may_be_missing(monkeypatch, capsys):
+    monkeypatch.setattr(environment, "SPARK", ("no-such-spark",))
+    assert environment.ready() is True and capsys.readouterr().out == ""
+    assert ("no-such-spark", "missing", "run `make env` in the clone; only notebooks 08 and 09 need it") in (
+        environment.report().rows
+    )
+
+
 def test_a_missing_package_is_named(monkeypatch, capsys):
     monkeypatch.setattr(environment, "PACKAGES", ("torch", "no-such-package"))
     assert environment.ready() is False

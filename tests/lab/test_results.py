@@ -49,6 +49,22 @@ def test_other_units_are_compared_as_they_are():
     assert (distance.ours(), distance.theirs(), distance.difference()) == ("20.5 mm", "21.55 mm", "-1.05")
 
 
+@pytest.mark.parametrize(
+    ("profile", "overrides", "recipe", "expected"),
+    [
+        ("gpu-cifar10", {}, "paper", True),
+        ("gpu-cifar10", {"seed": 3, "num_workers": 4}, "paper", True),
+        ("gpu-cifar10", {"embed_dim": 64}, "paper", False),
+        ("gpu-cifar10", {"epochs": 5000}, "paper", False),
+        ("cpu-cifar10", {}, "laptop", False),
+        ("smoke", {"recipe": "paper"}, "paper", False),
+    ],
+)
+def test_only_the_papers_settings_count_as_the_papers(tmp_path, profile, overrides, recipe, expected):
+    changed = replace(run(tmp_path, profile=profile), overrides=overrides, params={"seed": 0, "recipe": recipe})
+    assert changed.as_in_paper is expected
+
+
 def test_a_smoke_result_never_stands_beside_the_papers(tmp_path):
     record = run(tmp_path, profile="smoke").record(good(), data="cifar10")
     [row] = record.table().rows
@@ -142,7 +158,7 @@ def test_the_board_shows_every_run_and_warns_of_a_file_it_cannot_read(tmp_path):
         ("80.00 %", "-", "-", "not comparable: 3 epochs"),
         ("90.00 %", "89.75 %", "+0.25", ""),
     ]
-    assert list(table.to_pandas()["paper"]) == ["-", "89.75 %"]
+    assert [row[table.columns.index("paper")] for row in table.rows] == ["-", "89.75 %"]
     assert "| CCT-2/3x2 | cifar10 | test accuracy | 90.00 % | 89.75 % | +0.25 |" in table.to_markdown()
     assert "No results yet" in str(board.table(tmp_path, notebook="07_none"))
 

@@ -101,6 +101,18 @@ def test_an_interactive_run_starts_afresh_and_a_given_folder_is_kept(runs, tmp_p
     assert (kept / "last.safetensors").read_text() == "old"
 
 
+def test_parameters_from_plain_papermill_have_a_folder_that_is_kept(runs):
+    """As the kernel sees it: the parameters cell, then the cell that papermill puts behind it."""
+    declared = "epochs: int = 2\nseed: int = 0\ndevice: str = 'cpu'\nrun_dir: str = ''"
+    space = {"epochs": 3, "seed": 0, "device": "cpu", "run_dir": "", "In": ["", declared, "# Parameters\nepochs = 3\n"]}
+    run = lab.start("03_toy", space)
+    assert run.path == runs / "03_toy" / "smoke-epochs=3"
+    (run.path / "last.safetensors").write_text("half way")
+    run.lock.release()
+    again = lab.start("03_toy", {**space, "_lab_run": None})
+    assert again.path == run.path and (run.path / "last.safetensors").read_text() == "half way"
+
+
 def test_a_folder_that_no_run_made_is_not_emptied(runs):
     folder = runs / "03_toy" / "interactive"
     folder.mkdir(parents=True)

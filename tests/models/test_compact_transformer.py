@@ -118,6 +118,13 @@ def test_set_input_size(pos_embed):
     torch.testing.assert_close(model.pos_embed[:, :1], first_row)  # the class token's row is not interpolated
 
 
+def test_a_size_that_cannot_work_leaves_the_model_as_it_is():
+    model = CompactTransformer(**SMALL, tokenizer="patch", kernel_size=4)
+    with pytest.raises(ValueError, match="do not divide"):
+        model.set_input_size(33)
+    assert model.img_size == (16, 16) and model(torch.zeros(1, 3, 16, 16)).shape == (1, 5)
+
+
 def test_stochastic_depth_rises_linearly_and_drops_whole_samples():
     model = CompactTransformer(**{**SMALL, "depth": 5}, drop_path_rate=0.4)
     assert [b.drop_path.drop_prob for b in model.blocks] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
@@ -165,6 +172,10 @@ def test_reading_maps_leaves_the_model_as_it_is(family):
         (dict(pool="mean"), "pool='mean' is unknown"),
         (dict(pos_embed=None), "pos_embed=None is unknown"),
         (dict(embed_dim=30, num_heads=4), "embed_dim=30 does not divide into num_heads=4"),
+        (dict(num_convs=0), "num_convs=0 is too small; expected 1 or more"),
+        (dict(num_heads=0), "num_heads=0 is too small"),
+        (dict(depth=-1), "depth=-1 is too small"),
+        (dict(stride=0), "stride=0 is too small"),
         (dict(tokenizer="patch", kernel_size=5), "16 x 16 pixels do not divide into 5 x 5.*15 x 15 or 20 x 20"),
     ],
 )

@@ -1,6 +1,5 @@
 """Loading the authors' weights: what fits, what is adapted, what is refused, and what happens offline."""
 
-import pickle
 import socket
 
 import pytest
@@ -8,7 +7,7 @@ import timm
 import torch
 
 import compactlib
-from compactlib.models import CompactTransformer, checkpoints, load_official
+from compactlib.models import CompactTransformer, load_official, sine_position_table
 from tests.conftest import GoldenCase, golden_cases
 
 
@@ -36,9 +35,12 @@ def test_another_image_size_interpolates_the_positions(case):
 
 
 def test_a_sinusoid_stays_one_at_another_size(case):
+    """Whether the table is one decides, not the name: the authors' `*_sine` weights of CVT and CCT are learned."""
+    sinusoids = {**case.weights, "classifier.positional_emb": sine_position_table(65, 128)}
     model = vit(img_size=48, pos_embed="sine")
-    table = model.pos_embed.clone()
-    assert torch.equal(load_official(model, case.weights).pos_embed, table)
+    assert torch.equal(load_official(model, sinusoids).pos_embed, sine_position_table(145, 128))
+    learned = load_official(vit(img_size=48), case.weights).pos_embed
+    assert torch.equal(load_official(model, case.weights).pos_embed, learned)
 
 
 def test_another_number_of_classes_keeps_the_head_and_warns(case):
@@ -108,7 +110,7 @@ def test_pretrained_offline_says_what_to_download_and_where_to_put_it(tmp_path, 
         raise OSError("network is unreachable")
 
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
-    monkeypatch.setattr(checkpoints, "DATA", tmp_path)
+    monkeypatch.setenv("COMPACT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("COMPACT_DATA", raising=False)
     with pytest.raises(FileNotFoundError) as error:
         timm.create_model("cct_7_3x1_32_c100", pretrained=True)
@@ -116,6 +118,18 @@ def test_pretrained_offline_says_what_to_download_and_where_to_put_it(tmp_path, 
     assert "/pretrained/cct_7_3x1_32_cifar100_300epochs.pth" in message and "unreachable" in message
     assert str(tmp_path / "cache" / "checkpoints" / "cct_7_3x1_32_cifar100_300epochs.pth") in message
     assert not list(tmp_path.rglob("*.pth*"))
+
+
+def test_half_a_checkpoint_in_the_cache_is_named_and_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPACT_CACHE", str(tmp_path))
+    monkeypatch.delenv("COMPACT_DATA", raising=False)
+    path = tmp_path / "checkpoints" / "cct_7_3x1_32_cifar10_300epochs.pth"
+    path.parent.mkdir()
+    torch.save(dict(timm.create_model("cct_7_3x1_32").state_dict()), path)
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(ValueError, match=r"cct_7_3x1_32_cifar10_300epochs\.pth is damaged.*again"):
+        timm.create_model("cct_7_3x1_32", pretrained=True)
+    assert not path.exists()
 
 
 def test_pretrained_without_official_weights():
@@ -132,6 +146,6 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path, monkeypatch):
     path.parent.mkdir()
     torch.save({"weights": Evil()}, path)
     monkeypatch.setenv("COMPACT_DATA", str(tmp_path))
-    with pytest.raises(pickle.UnpicklingError, match="Weights only"):
+    with pytest.raises(ValueError, match=r"no file of weights \(Weights only"):
         timm.create_model("cct_7_3x1_32", pretrained=True)
     assert not (tmp_path / "ran").exists()

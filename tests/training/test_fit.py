@@ -177,6 +177,8 @@ def test_recipes_that_cannot_work(settings, error, message):
 
 def test_a_recipe_takes_its_own_from_a_notebooks_parameters():
     assert Recipe.from_params({"dataset": "digits", "epochs": 7, "lr": 1}) == Recipe(epochs=7, lr=1, warmup_epochs=1)
+    short = Recipe.from_params({"recipe": "paper", "epochs": 30})
+    assert (short.warmup_epochs, short.cooldown_epochs, short.mixup_off_epoch) == (1, 1, 18)
     paper = Recipe.from_params({"recipe": "paper", "batch_size": 64})
     assert (paper.epochs, paper.batch_size, paper.cutmix) == (300, 64, 1.0)
     with pytest.raises(ValueError, match="recipe='fats' is unknown; expected one of 'laptop', 'paper'"):
@@ -186,6 +188,12 @@ def test_a_recipe_takes_its_own_from_a_notebooks_parameters():
 def test_a_batch_larger_than_the_training_set(digits):
     with pytest.raises(ValueError, match=r"digits has \d+ training images, fewer than batch_size=5000"):
         fit(tiny(), digits, Recipe(batch_size=5000), progress=False)
+
+
+def test_a_model_with_another_number_of_classes(digits):
+    model = CompactTransformer(img_size=8, in_chans=1, num_convs=1, embed_dim=32, depth=1, num_classes=5)
+    with pytest.raises(ValueError, match="the model has 5 outputs, digits has 10 classes"):
+        fit(model, digits, Recipe(**QUICK), progress=False)
 
 
 def test_evaluating_what_is_not_there(digits):

@@ -87,9 +87,22 @@ def test_another_recipe_or_other_data_is_refused_with_the_difference(digits, tmp
     before = (tmp_path / "last.safetensors").read_bytes()
     with pytest.raises(ValueError, match=r"lr: 0\.001 there, 0\.01 now.*resume=False"):
         run(digits, tmp_path, lr=0.01)[1]()
-    with pytest.raises(ValueError, match=r"'images': \d+"):
-        run(datasets.load("digits", fraction=0.5), tmp_path)[1]()
+    with pytest.raises(ValueError, match=r"data: 'digits, \d+ images, \w+' there"):
+        run(datasets.load("digits", fraction=0.3, seed=1), tmp_path)[1]()  # as many images, but others
+    for settings in (dict(num_heads=4), dict(pos_embed="sine"), dict(mlp_ratio=2.0), dict(attn_drop_rate=0.5)):
+        other = CompactTransformer(**{**dict(img_size=8, in_chans=1, num_convs=1, embed_dim=32, depth=1), **settings})
+        with pytest.raises(ValueError, match=r"model: 'CompactTransformer \w+' there"):
+            run(digits, tmp_path, other)[1]()
     assert (tmp_path / "last.safetensors").read_bytes() == before
+
+
+def test_a_kill_between_checkpoint_and_metrics_is_made_good(digits, tmp_path):
+    run(digits, tmp_path)[1]()
+    path = tmp_path / "metrics.jsonl"
+    whole = path.read_text()
+    path.write_text(whole.splitlines(keepends=True)[0])
+    run(digits, tmp_path)[1]()
+    assert path.read_text() == whole
 
 
 def test_resume_false_starts_anew(digits, tmp_path):

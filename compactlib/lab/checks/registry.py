@@ -44,9 +44,9 @@ def check(number: str, answer: Any) -> None:
 
 def same_number(answer: Any, right: float, hints: dict[float, str], otherwise: str) -> None:
     """The answer is `right`; for a known wrong number its own hint, for any other one `otherwise`."""
-    if isinstance(answer, (torch.Tensor, np.generic, np.ndarray)) and np.size(answer) == 1:
+    if isinstance(answer, (torch.Tensor, np.generic, np.ndarray)) and len(np.ravel(answer)) == 1:
         answer = answer.item()
-    if isinstance(answer, bool) or not isinstance(answer, (int, float)):
+    if isinstance(answer, bool) or not isinstance(answer, (int, float)) or not np.isfinite(answer):
         raise NotYet(f"A number is expected, not {answer!r}.")
     if not np.isclose(answer, right, rtol=1e-6):
         raise NotYet(next((hint for wrong, hint in hints.items() if np.isclose(answer, wrong)), otherwise))
@@ -67,9 +67,20 @@ def call(function: Any, *arguments: Any) -> Any:
     return result
 
 
+def as_tensor(value: Any) -> torch.Tensor:
+    """`value` as a tensor of numbers; NotYet if it is something else."""
+    try:
+        tensor = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise NotYet(f"A tensor or an array of numbers is expected, not a {type(value).__name__}.") from None
+    if tensor.is_floating_point() and not tensor.isfinite().all():
+        raise NotYet("The result has values that are not finite (nan or inf).")
+    return tensor
+
+
 def same_tensor(actual: Any, right: torch.Tensor, hints: dict[str, torch.Tensor], otherwise: str) -> None:
     """`actual` has the shape and values of `right`; `hints` maps a hint to the tensor that a known mistake gives."""
-    actual = torch.as_tensor(actual)
+    actual = as_tensor(actual)
     for hint, wrong in hints.items():
         if actual.shape == wrong.shape and torch.allclose(actual.float(), wrong.float(), rtol=1e-4, atol=1e-5):
             raise NotYet(hint)

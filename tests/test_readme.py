@@ -1,0 +1,50 @@
+"""What the README tells people to type exists, and its example runs."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from compactlib.__main__ import parser
+from compactlib.paths import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_runs(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 0 <= float(done.stdout) <= 1 and (tmp_path / "runs/mine/best.safetensors").exists()
+
+
+@pytest.mark.parametrize("command", re.findall(r"python -m compactlib ([^#\n`]+)", README))
+def test_the_commands_are_known(command):
+    parser().parse_args(command.split())
+
+
+def test_make_targets_and_files_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"`?make ([a-z]+)", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for path in re.findall(r"\]\(([^)h][^)]*)\)", README) + re.findall(
+        r"`((?:notebooks|compactlib|data)/[\w./-]+)`", README
+    ):
+        assert (ROOT / path).exists() or path == "data/cache", path
+
+
+def test_conda_installs_what_the_lock_file_says():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert {"python=3.11", "openjdk=17"} <= {d for d in environment["dependencies"] if isinstance(d, str)}
+    assert {"pip": ["-r requirements.lock"]} in environment["dependencies"]
+
+
+def test_the_lock_file_pins_with_hashes_and_names_no_registry():
+    lock = (ROOT / "requirements.lock").read_text()
+    entries = re.split(r"\n(?=\S)", lock.strip())
+    assert len(entries) > 100
+    for entry in entries:
+        assert re.match(r"[\w.-]+==\S+", entry) and "--hash=sha256:" in entry, entry[:80]
+    assert "://" not in lock and "index-url" not in lock
