@@ -1,25 +1,35 @@
 """Writing a file so that a reader sees the old content or the new one, and never a part."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
-def atomic_write(path: str | Path, data: bytes | str) -> Path:
-    """Write `data` to `path` under a temporary name, flush it to the disk, then rename it.
+@contextmanager
+def atomic_open(path: str | Path) -> Iterator[BinaryIO]:
+    """A binary file to write to, which becomes `path` when the block ends well: flushed to the disk, then renamed.
 
-    A process killed at any moment leaves the old file whole. Text is written as UTF-8. Parent folders are made.
-    Returns the path. Raises OSError (disk full, no permission) and removes the temporary file then.
+    A process killed at any moment leaves the old file whole. Parent folders are made. If the block raises (disk full,
+    no permission), the temporary file is removed and `path` is as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    return path
+
+
+def atomic_write(path: str | Path, data: bytes | str) -> Path:
+    """Write `data` (text as UTF-8) to `path`, whole or not at all; see `atomic_open`. Returns the path."""
+    with atomic_open(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+    return Path(path)

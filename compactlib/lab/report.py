@@ -13,9 +13,9 @@ from compactlib.files import atomic_write
 from compactlib.lab import execute, folders, machine, results
 from compactlib.lab.results import DASH, Record, ResultError
 from compactlib.lab.start import INTERACTIVE
+from compactlib.lab.terminal import plain
 
 FILE = "report.html"
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _error(node: nbformat.NotebookNode) -> str:
     """The traceback that a failed notebook ends with, or the cell in which it was stopped."""
     traces = [o for cell in node.cells for o in cell.get("outputs", []) if o.output_type == "error"]
     if traces:
-        return ANSI.sub("", "\n".join(traces[-1].traceback)).strip()
+        return plain("\n".join(traces[-1].traceback))
     started = [c for c in node.cells if c.cell_type == "code" and c.metadata.get("papermill", {}).get("start_time")]
     return (
         f"Stopped while this cell was running:\n\n{started[-1].source}" if started else "Stopped before the first cell."

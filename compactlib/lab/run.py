@@ -99,6 +99,8 @@ class Run:
         if result.comparable and result.dataset in unofficial:
             why = f"pixels or split of {result.dataset} are not the official ones"
             return replace(result, comparable=False, note="; ".join(filter(None, (result.note, why))))
+        if result.paper and not result.comparable and not result.note:
+            return replace(result, note="other settings than the paper's")
         return result
 
 

@@ -107,7 +107,7 @@ def test_profiles_fit_the_notebook_and_say_what_to_expect(notebook):
         assert re.search(r"\d", expected) and "TODO" not in expected, f"{name}: `# expect:` with a number is missing"
 
 
-def test_nothing_in_the_repository_names_another_machine():
+def test_nothing_in_the_repository_names_the_folder_of_this_clone():
     for path in [*ROOT.glob("*.*"), *ROOT.glob("notebooks/params/*"), *ROOT.glob("compactlib/**/*.py")]:
         if path.is_file() and path.suffix in {".py", ".md", ".yml", ".yaml", ".toml", ".lock"}:
-            assert "/work/" not in path.read_text(encoding="utf-8"), path
+            assert f"{ROOT}/" not in path.read_text(encoding="utf-8"), path
