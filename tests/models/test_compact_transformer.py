@@ -29,7 +29,9 @@ def test_shapes_and_finite_gradients_everywhere(family, pos_embed, in_chans):
     logits.square().sum().backward()
     for name, parameter in model.named_parameters():
         assert (parameter.grad is not None) == parameter.requires_grad, name
-        if parameter.requires_grad:
+        if name == "pool.score.bias":  # a softmax does not see a shift of all scores: zero but for rounding
+            assert parameter.grad.abs().item() < 1e-4
+        elif parameter.requires_grad:
             assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
 
 
