@@ -1,7 +1,9 @@
-"""Named image sets, ready for training: `load("digits")` gives training, validation and test arrays and the set's card.
+"""Named image sets, ready for training: `load("digits")` gives training, validation and test arrays and the set's card;
+`load("cells")` the same with a mask to each image.
 
     names()               the sets there are
-    load(name, ...)       -> ImageData
+    load(name, ...)       -> ImageData, or SegmentationData for a set with masks
+    from_folder(path, ...) -> SegmentationData of your own images and masks
     read_card(name)       -> Card: source, licence, citation, files and checksums, caveats
 
 A file is looked for in the folder that the environment variable `COMPACT_DATA` names, then in `data/cache/<name>`
@@ -9,18 +11,23 @@ A file is looked for in the folder that the environment variable `COMPACT_DATA` 
 """
 
 from .cards import Card, File, Source, names, read_card
-from .data import ImageData, ImageSet
-from .errors import DamagedFile, DatasetNotFound
+from .data import ImageData, ImageSet, MaskSet, SegmentationData
+from .errors import BadPair, DamagedFile, DatasetNotFound
+from .folder import from_folder
 from .loading import load
 
 __all__ = [
+    "BadPair",
     "Card",
     "DamagedFile",
     "DatasetNotFound",
     "File",
     "ImageData",
     "ImageSet",
+    "MaskSet",
+    "SegmentationData",
     "Source",
+    "from_folder",
     "load",
     "names",
     "read_card",

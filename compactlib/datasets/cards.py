@@ -53,7 +53,9 @@ class Source:
 @dataclass(frozen=True)
 class Card:
     """What one must know to use and to cite a data set. `mean` and `std` are the usually published ones, for reference
-    (None where there are none); `folders` are the names under which its files may lie in `COMPACT_DATA`."""
+    (None where there are none); `folders` are the names under which its files may lie in `COMPACT_DATA`.
+    task: "classification" or "segmentation". consecutive: the images are a stack in order, so its parts are blocks.
+    by_hand: for a set, or for its official form, that cannot be fetched and checked: where it is and how to use it."""
 
     name: str
     title: str
@@ -68,6 +70,9 @@ class Card:
     folders: tuple[str, ...]
     class_names: tuple[str, ...]
     sources: tuple[Source, ...]
+    task: str = "classification"
+    consecutive: bool = False
+    by_hand: str = ""
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -80,9 +85,10 @@ class Card:
         return "\n".join(lines)
 
 
-def names() -> list[str]:
-    """The names that `load` knows, the embedded default first."""
-    return sorted((path.stem for path in CARDS.glob("*.yaml")), key=lambda name: (name != "digits", name))
+def names(task: str | None = None) -> list[str]:
+    """The names that `load` knows, of one `task` ("classification" or "segmentation") or all; "digits" first."""
+    found = sorted((path.stem for path in CARDS.glob("*.yaml")), key=lambda name: (name != "digits", name))
+    return [name for name in found if task is None or read_card(name).task == task]
 
 
 def read_card(name: str) -> Card:

@@ -1,8 +1,9 @@
-"""What `load` returns: three sets of images with their labels, and what is needed to use and to quote them."""
+"""What `load` returns: three sets of images with their labels or masks, and what is needed to use and to quote them."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 from torch.utils.data import Dataset
 
 from .cards import Card
@@ -44,7 +45,42 @@ class ImageSet(Dataset):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ImageData:
+class MaskSet(Dataset):
+    """Images and their masks; also a map-style torch Dataset.
+
+    images: uint8 array (n, height, width, channels). masks: uint8 array (n, height, width) of class indices, 255 where
+    the truth is unknown and nothing counts. Raises ValueError for other types or shapes.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise ValueError(
+                f"images must be uint8 of shape (n, height, width, channels), "
+                f"not {self.images.dtype} of shape {self.images.shape}"
+            )
+        if self.masks.dtype != np.uint8 or self.masks.shape != self.images.shape[:3]:
+            raise ValueError(
+                f"masks must be uint8 of shape {self.images.shape[:3]}, "
+                f"not {self.masks.dtype} of shape {self.masks.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image `index`, uint8 (height, width, channels), and its mask, uint8 (height, width)."""
+        return self.images[index], self.masks[index]
+
+    def __repr__(self) -> str:
+        height, width, channels = self.images.shape[1:]
+        return f"MaskSet({len(self):,} images, {height}x{width}x{channels})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Data:
     """A data set split for training.
 
     mean, std: per channel, in units where white is 1, of the training images after the validation part is taken out
@@ -54,9 +90,9 @@ class ImageData:
     """
 
     name: str
-    train: ImageSet
-    val: ImageSet
-    test: ImageSet
+    train: Dataset
+    val: Dataset
+    test: Dataset
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -80,7 +116,40 @@ class ImageData:
 
     def __repr__(self) -> str:
         height, width = self.img_size
-        return (
-            f"ImageData({self.name}: {len(self.train):,} train / {len(self.val):,} val / {len(self.test):,} test, "
-            f"{height}x{width}x{self.in_chans}, {self.num_classes} classes, from {self.source})"
-        )
+        counts = f"{len(self.train):,} train / {len(self.val):,} val / {len(self.test):,} test"
+        size = f"{height}x{width}x{self.in_chans}, {self.num_classes} classes"
+        return f"{type(self).__name__}({self.name}: {counts}, {size}, from {self.source})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageData(_Data):
+    __doc__ = _Data.__doc__
+
+    train: ImageSet
+    val: ImageSet
+    test: ImageSet
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SegmentationData(_Data):
+    __doc__ = f"{_Data.__doc__}    Each part is a MaskSet: every pixel has a class.\n"
+
+    train: MaskSet
+    val: MaskSet
+    test: MaskSet
+
+    def instances(self, part: str = "train", of: int = 1) -> np.ndarray:
+        """Number the objects of class `of` in each mask of `part` ("train", "val" or "test").
+
+        uint16 (n, height, width): 0 elsewhere, then 1, 2, ... for each connected component (diagonal neighbours are
+        connected). For "cells" these are exactly the cells. Raises ValueError for another part or class.
+        """
+        if part not in ("train", "val", "test"):
+            raise ValueError(f"part must be 'train', 'val' or 'test', not {part!r}.")
+        if of not in range(self.num_classes):
+            raise ValueError(f"of must be a class index from 0 to {self.num_classes - 1}, not {of!r}.")
+        masks = getattr(self, part).masks
+        numbered = np.zeros(masks.shape, np.uint16)
+        for index, mask in enumerate(masks):
+            ndimage.label(mask == of, np.ones((3, 3), int), output=numbered[index])
+        return numbered

@@ -12,6 +12,25 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 
+def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of uint8 images (n, h, w, c), in units where 255 is 1.
+
+    Sums of integers, so that every machine finds the same digits, and in chunks, so that memory stays small.
+    """
+    channels = images.shape[-1]
+    total, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
+    for start in range(0, len(images), 2048):
+        chunk = images[start : start + 2048].reshape(-1, channels)
+        for channel in range(channels):
+            counts = np.bincount(chunk[:, channel], minlength=256)
+            total[channel] += counts @ np.arange(256)
+            squares[channel] += counts @ np.arange(256) ** 2
+    count = images.size // channels
+    mean = total / count
+    std = np.sqrt(squares / count - mean**2)
+    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
+
+
 def resize(images: np.ndarray, img_size: int | None) -> np.ndarray:
     """Resize uint8 images (n, h, w, c) to img_size x img_size pixels, bilinear with antialiasing; None: as they are."""
     if img_size is None or images.shape[1:3] == (img_size, img_size):
@@ -22,6 +41,14 @@ def resize(images: np.ndarray, img_size: int | None) -> np.ndarray:
         chunk = F.interpolate(chunk, size=(img_size, img_size), mode="bilinear", antialias=True)
         out[start : start + 1024] = chunk.permute(0, 2, 3, 1).numpy()
     return out
+
+
+def resize_masks(masks: np.ndarray, img_size: int | None) -> np.ndarray:
+    """Resize masks (n, h, w) to img_size x img_size pixels: each takes the value of the pixel under its centre."""
+    if img_size is None or masks.shape[1:3] == (img_size, img_size):
+        return masks
+    rows, columns = ((2 * np.arange(img_size) + 1) * side // (2 * img_size) for side in masks.shape[1:3])
+    return masks[:, rows[:, None], columns]
 
 
 def decode_image(data: bytes) -> np.ndarray:

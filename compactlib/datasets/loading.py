@@ -1,18 +1,17 @@
 """`load`: from a name to arrays for training, validation and test."""
 
-import math
-
 import numpy as np
 
+from .arguments import check_arguments
 from .cards import read_card
-from .data import ImageData, ImageSet
+from .data import ImageData, ImageSet, SegmentationData
 from .decoded import decode
-from .images import resize
+from .images import channel_statistics, resize
 from .locate import locate
-from .splits import stratified
+from .splits import FRACTION, TEST, TEST_SEED, VAL, stratified
+from .splitting import segmentation_data
 
-TEST_SHARE, TEST_SEED = 0.2, 0
-VAL, FRACTION, TEST = 1, 2, 3  # streams of `stratified`
+TEST_SHARE = 0.2
 
 
 def load(
@@ -22,7 +21,7 @@ def load(
     *,
     val_fraction: float = 0.1,
     img_size: int | None = None,
-) -> ImageData:
+) -> ImageData | SegmentationData:
     """Load the data set `name` (see `names()`), from this machine where it is there, else from its official place.
 
     fraction: share of the training images to keep, of every class (0 < fraction <= 1; the paper's Figure 4). For one
@@ -35,13 +34,29 @@ def load(
     img_size: side in pixels to resize to (bilinear, antialiased); None keeps the native size. flowers102, whose
         pictures differ in size, is cut to squares of 224 pixels by default.
 
+    A set for segmentation comes as SegmentationData. Its draws are of all images alike, since an image has no one
+    class; the validation part of "membranes", a stack of sections, is its last block before the test. Masks are
+    resized to the nearest pixel. "pets", whose pictures differ in size, is fitted into squares of 224 pixels by
+    default, with a rim of 255 in the mask. "cells" and "aerial" are drawn at `img_size` (128 by default).
+
     Raises ValueError for an unknown name or a value out of range, DatasetNotFound if the files are neither here nor
     to be downloaded, DamagedFile if a file does not have its checksum.
     """
     card = read_card(name)
-    _check(fraction=fraction, seed=seed, val_fraction=val_fraction, img_size=img_size)
+    check_arguments(fraction=fraction, seed=seed, val_fraction=val_fraction, img_size=img_size)
     located = locate(card)
     raw = decode(card, located, img_size)
+    if card.task == "segmentation":
+        return segmentation_data(
+            raw,
+            card,
+            source=located.source.title,
+            comparable=located.source.comparable,
+            fraction=fraction,
+            seed=seed,
+            val_fraction=val_fraction,
+            img_size=img_size,
+        )
 
     if "all" in raw:  # no official split
         images, labels = raw["all"]
@@ -75,42 +90,3 @@ def load(
         source=located.source.title,
         comparable=located.source.comparable,
     )
-
-
-def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of uint8 images (n, h, w, c), in units where 255 is 1.
-
-    Sums of integers, so that every machine finds the same digits, and in chunks, so that memory stays small.
-    """
-    channels = images.shape[-1]
-    total, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
-    for start in range(0, len(images), 2048):
-        chunk = images[start : start + 2048].reshape(-1, channels)
-        for channel in range(channels):
-            counts = np.bincount(chunk[:, channel], minlength=256)
-            total[channel] += counts @ np.arange(256)
-            squares[channel] += counts @ np.arange(256) ** 2
-    count = images.size // channels
-    mean = total / count
-    std = np.sqrt(squares / count - mean**2)
-    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
-
-
-def _check(*, fraction: float, seed: int, val_fraction: float, img_size: int | None) -> None:
-    """Raise ValueError for what `load` cannot use. Comparisons are written so that NaN fails them."""
-    if not (_is_number(fraction) and 0 < fraction <= 1):
-        raise ValueError(f"fraction must be a number above 0 and at most 1 (1 keeps every image), not {fraction!r}.")
-    if not (_is_number(val_fraction) and 0 <= val_fraction < 1):
-        raise ValueError(f"val_fraction must be a number from 0 to less than 1, not {val_fraction!r}.")
-    if not (_is_integer(seed) and 0 <= seed < 2**32):
-        raise ValueError(f"seed must be an integer from 0 to 2**32 - 1, not {seed!r}.")
-    if img_size is not None and not (_is_integer(img_size) and 1 <= img_size <= 4096):
-        raise ValueError(f"img_size must be None (native size) or an integer from 1 to 4096, not {img_size!r}.")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from tqdm.auto import tqdm
+
 from ..paths import cache_dir, data_dir
 from .cards import Card, File, Source, names, read_card
 from .download import fetch
 from .errors import DamagedFile, DatasetNotFound, DownloadFailed
+
+MANY = 8  # files of a source, beyond which messages and progress bars take them together
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,7 @@ def _download(card: Card, cache: Path, data: Path | None, notes: list[str]) -> L
         if not source.downloadable:
             continue
         try:
-            paths = {file.name: fetch(file, cache / file.name) for file in source.files}
-            return Located(source, paths)
+            return Located(source, _fetch_all(card, source, cache))
         except DamagedFile as error:
             damaged = error
             notes.append(str(error))
@@ -110,17 +113,34 @@ def _download(card: Card, cache: Path, data: Path | None, notes: list[str]) -> L
     raise DatasetNotFound(_how_to_get(card, cache, data, notes))
 
 
+def _fetch_all(card: Card, source: Source, cache: Path) -> dict[str, Path]:
+    """Download the files of a source: a progress bar for each, or one for all where they are many and small."""
+    many = len(source.files) > MANY
+    with tqdm(source.files, f"{card.name}: files", disable=not many, leave=False) as files:
+        return {file.name: fetch(file, cache / file.name, progress=not many) for file in files}
+
+
 def _how_to_get(card: Card, cache: Path, data: Path | None, notes: list[str]) -> str:
     """What to do without a connection."""
-    source = next(source for source in card.sources if source.downloadable)
-    size = sum(file.bytes for file in source.files) / 1e6
     looked = f"{data} (COMPACT_DATA) and {cache}" if data else f"{cache} (COMPACT_DATA is not set)"
     lines = [f"{card.title} is not on this machine and could not be downloaded.", f"Looked in {looked}."]
     lines += [f"  {line}" for note in notes for line in note.splitlines()]
-    lines += [f"To get it, download {size:,.3g} MB on a machine with a connection:"]
-    lines += [f"  {file.urls[0]} ({file.bytes:,} bytes, {file.algorithm} {file.checksum})" for file in source.files]
+    source = next((source for source in card.sources if source.downloadable), card.sources[0])
+    size = sum(file.bytes for file in source.files) / 1e6
+    if source.downloadable:
+        lines += [f"To get it, download {size:,.3g} MB on a machine with a connection:"]
+    else:
+        lines += [f"It cannot be downloaded from here. What `load` reads is {source.title}, {size:,.3g} MB:"]
+    lines += [
+        f"  {file.urls[0] if file.urls else file.name} ({file.bytes:,} bytes, {file.algorithm} {file.checksum})"
+        for file in source.files[:MANY]
+    ]
+    if len(source.files) > MANY:
+        lines += [f"  and {len(source.files) - MANY} more, which data/cards/{card.name}.yaml lists"]
     lines += [
         f"and put it into {cache}, or into a folder {card.folders[0]}/ inside the folder that COMPACT_DATA names."
     ]
-    lines += ['Without it, load("digits") works everywhere: that set is embedded.']
+    lines += [card.by_hand] if card.by_hand else []
+    embedded = "cells" if card.task == "segmentation" else "digits"
+    lines += [f'Without it, load("{embedded}") works everywhere: that set is embedded.']
     return "\n".join(lines)

@@ -1,7 +1,6 @@
 """From the files of a source to arrays. A reader's name stands in the card.
 
-A reader takes the paths of the files by name, the card and `img_size`, and returns for "train", "test" and, where the
-set has one, "val" (or "all" where it has no split): images uint8 (n, h, w, c) and labels int64 (n,).
+The readers of images with a class; mask_readers has those of images with a mask, reader what they have in common.
 """
 
 import csv
@@ -9,7 +8,6 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,10 +16,10 @@ import numpy as np
 from . import formats
 from .cards import Card
 from .images import decode_all, decode_image, decode_square
+from .mask_readers import MASK_READERS
+from .reader import Part, Paths, Reader
 from .splits import interleaved
 
-Part = tuple[np.ndarray, np.ndarray]
-Paths = dict[str, Path]
 FLOWERS_SIZE = 224  # pixels, where the caller names no size
 
 
@@ -110,15 +108,6 @@ def _squares(pictures: list[bytes], img_size: int | None, label: str) -> np.ndar
     return decode_all(pictures, partial(decode_square, side=side), (side, side, 3), label)
 
 
-@dataclass(frozen=True)
-class Reader:
-    """slow: worth keeping the decoded arrays. sized: decodes to `img_size` itself, pictures having no common size."""
-
-    read: Callable[[Paths, Card, int | None], dict[str, Part]]
-    slow: bool = False
-    sized: bool = False
-
-
 CIFAR10_BINARY = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
 CIFAR10_PYTHON = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
 CIFAR100_BINARY = {"train": ["train.bin"], "test": ["test.bin"]}
@@ -139,4 +128,4 @@ READERS = {
     "cifar100_python": _cifar(CIFAR100_PYTHON, formats.parse_cifar_pickle, b"fine_labels"),
     "flowers_official": Reader(read_flowers_official, slow=True, sized=True),
     "flowers_copy": Reader(read_flowers_copy, slow=True, sized=True),
-}
+} | MASK_READERS

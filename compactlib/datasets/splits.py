@@ -2,6 +2,14 @@
 
 import numpy as np
 
+VAL, FRACTION, TEST = 1, 2, 3  # streams of `stratified`
+TEST_SEED = 0  # a test part drawn here is the same for every seed
+
+
+def share_of(count: int, share: float) -> int:
+    """`share` of `count`, rounded, but at least one if share > 0."""
+    return max(1, int(share * count + 0.5)) if share > 0 else 0
+
 
 def stratified(labels: np.ndarray, share: float, *, seed: int, stream: int) -> np.ndarray:
     """Draw `share` of every class.
@@ -16,8 +24,7 @@ def stratified(labels: np.ndarray, share: float, *, seed: int, stream: int) -> n
     random = np.random.RandomState([seed, stream])
     for label in np.unique(labels):
         members = random.permutation(np.flatnonzero(labels == label))
-        count = max(1, int(share * len(members) + 0.5)) if share > 0 else 0
-        mask[members[:count]] = True
+        mask[members[: share_of(len(members), share)]] = True
     return mask
 
 

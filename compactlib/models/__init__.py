@@ -1,7 +1,6 @@
 """The course's models: torch, timm and einops, nothing else. Importing this registers the named ones with timm."""
 
-from compactlib.models import compact_variants as _compact_variants  # noqa: F401  (registers the names)
-from compactlib.models.checkpoints import find_checkpoint, official_state_dict
+from compactlib.models.checkpoints import find_checkpoint, imagenet_state_dict, official_state_dict
 from compactlib.models.compact_transformer import (
     Attention,
     ClassTokenPool,
@@ -11,28 +10,65 @@ from compactlib.models.compact_transformer import (
     SeqPool,
 )
 from compactlib.models.compact_variants import VARIANTS
-from compactlib.models.inspection import attention_maps, count_macs, count_parameters, pool_weights
-from compactlib.models.official import load_official
+from compactlib.models.inspection import (
+    attention_maps,
+    count_macs,
+    count_parameters,
+    pool_weights,
+    window_attention_maps,
+)
+from compactlib.models.official import load_imagenet, load_official
 from compactlib.models.positions import resize_pos_embed, sine_position_table
+from compactlib.models.segmentation_variants import SEGMENTATION_VARIANTS
+from compactlib.models.swin import PatchEmbed, PatchMerging, SwinTransformer
+from compactlib.models.swin_block import (
+    SwinBlock,
+    WindowAttention,
+    relative_position_index,
+    shift_mask,
+    window_partition,
+    window_reverse,
+)
+from compactlib.models.swin_unet import BilinearUpsample, PatchExpand, SwinUnet, TransposedConv
 from compactlib.models.tokenizers import ConvTokenizer, PatchTokenizer
+from compactlib.models.unet import DoubleConv, UNet
 
 __all__ = [
+    "SEGMENTATION_VARIANTS",
     "VARIANTS",
     "Attention",
+    "BilinearUpsample",
     "ClassTokenPool",
     "CompactTransformer",
     "ConvTokenizer",
+    "DoubleConv",
     "EncoderBlock",
     "MeanPool",
+    "PatchEmbed",
+    "PatchExpand",
+    "PatchMerging",
     "PatchTokenizer",
     "SeqPool",
+    "SwinBlock",
+    "SwinTransformer",
+    "SwinUnet",
+    "TransposedConv",
+    "UNet",
+    "WindowAttention",
     "attention_maps",
     "count_macs",
     "count_parameters",
     "find_checkpoint",
+    "imagenet_state_dict",
+    "load_imagenet",
     "load_official",
     "official_state_dict",
     "pool_weights",
+    "relative_position_index",
     "resize_pos_embed",
+    "shift_mask",
     "sine_position_table",
+    "window_attention_maps",
+    "window_partition",
+    "window_reverse",
 ]

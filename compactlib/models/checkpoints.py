@@ -2,23 +2,33 @@
 
 import pickle
 import urllib.error
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from huggingface_hub import try_to_load_from_cache
+from safetensors.torch import load_file
 
 from compactlib.paths import cache_dir, data_dir
 
 SITE = "https://shi-labs.com/projects/cct/checkpoints/"
-# name: file on the site (the last part of the name says data and epochs)
+SWIN_SITE = "https://github.com/SwinTransformer/storage/releases/download/v1.0.0/"
+# name: where its weights are published (the last part of the file's name says data and epochs)
 OFFICIAL = {
-    "cct_7_3x1_32": "pretrained/cct_7_3x1_32_cifar10_300epochs.pth",
-    "cct_7_3x1_32_sine": "pretrained/cct_7_3x1_32_sine_cifar10_5000epochs.pth",
-    "cct_7_3x1_32_c100": "pretrained/cct_7_3x1_32_cifar100_300epochs.pth",
-    "cct_7_3x1_32_sine_c100": "pretrained/cct_7_3x1_32_sine_cifar100_5000epochs.pth",
-    "cct_7_7x2_224_sine": "pretrained/cct_7_7x2_224_flowers102.pth",
-    "cct_14_7x2_224": "pretrained/cct_14_7x2_224_imagenet.pth",
-    "cct_14_7x2_384": "finetuned/cct_14_7x2_384_imagenet.pth",
-    "cct_14_7x2_384_fl": "finetuned/cct_14_7x2_384_flowers102.pth",
+    "cct_7_3x1_32": SITE + "pretrained/cct_7_3x1_32_cifar10_300epochs.pth",
+    "cct_7_3x1_32_sine": SITE + "pretrained/cct_7_3x1_32_sine_cifar10_5000epochs.pth",
+    "cct_7_3x1_32_c100": SITE + "pretrained/cct_7_3x1_32_cifar100_300epochs.pth",
+    "cct_7_3x1_32_sine_c100": SITE + "pretrained/cct_7_3x1_32_sine_cifar100_5000epochs.pth",
+    "cct_7_7x2_224_sine": SITE + "pretrained/cct_7_7x2_224_flowers102.pth",
+    "cct_14_7x2_224": SITE + "pretrained/cct_14_7x2_224_imagenet.pth",
+    "cct_14_7x2_384": SITE + "finetuned/cct_14_7x2_384_imagenet.pth",
+    "cct_14_7x2_384_fl": SITE + "finetuned/cct_14_7x2_384_flowers102.pth",
+    # ImageNet-1k, from the authors of Swin Transformer; Swin-Unet starts from them too.
+    "swin_scratch_tiny": SWIN_SITE + "swin_tiny_patch4_window7_224.pth",
+    "swin_scratch_small": SWIN_SITE + "swin_small_patch4_window7_224.pth",
+    "swin_scratch_base": SWIN_SITE + "swin_base_patch4_window7_224.pth",
+    "swin_unet_tiny": SWIN_SITE + "swin_tiny_patch4_window7_224.pth",
+    "swin_unet_base": SWIN_SITE + "swin_base_patch4_window7_224.pth",
 }
 
 
@@ -46,16 +56,33 @@ def official_state_dict(name: str) -> dict[str, torch.Tensor]:
     """
     if name not in OFFICIAL:
         raise ValueError(f"no official weights for {name!r}; there are some for: {', '.join(OFFICIAL)}")
-    path = find_checkpoint(name) or _download(SITE + OFFICIAL[name], _folders()[-1] / Path(OFFICIAL[name]).name)
+    path = find_checkpoint(name) or _download(OFFICIAL[name], _folders()[-1] / Path(OFFICIAL[name]).name)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         if path.parent == _folders()[-1]:  # ours to remove: the next call downloads it again
             path.unlink()
         raise ValueError(
-            f"{path} is damaged or no file of weights ({error}); download {SITE + OFFICIAL[name]} again"
+            f"{path} is damaged or no file of weights ({error}); download {OFFICIAL[name]} again"
         ) from error
-    return content.get("state_dict", content)
+    return unwrap(content)
+
+
+def unwrap(content: Mapping) -> Mapping[str, torch.Tensor]:
+    """The state dict in what training scripts save: itself, or its "model" or "state_dict" entry."""
+    for key in ("model", "state_dict"):
+        if isinstance(content.get(key), Mapping):
+            return content[key]
+    return content
+
+
+def imagenet_state_dict(name: str) -> Mapping[str, torch.Tensor]:
+    """ImageNet weights for a named Swin model: timm's copy where its cache has one, else as `official_state_dict`."""
+    timm_name = f"{Path(OFFICIAL[name]).stem}.ms_in1k"
+    cached = try_to_load_from_cache(f"timm/{timm_name}", "model.safetensors")
+    if isinstance(cached, str) and not find_checkpoint(name):
+        return load_file(cached)
+    return official_state_dict(name)
 
 
 def _folders() -> list[Path]:

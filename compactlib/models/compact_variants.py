@@ -8,11 +8,10 @@ follow suit. In the authors' code `cct_*_sine` and `cvt_*_sine` build a learnabl
 lost on its way; here `sine` is sinusoidal.
 """
 
-from timm.models import register_model
-
 from compactlib.models.checkpoints import official_state_dict
 from compactlib.models.compact_transformer import CompactTransformer
 from compactlib.models.official import load_official
+from compactlib.models.registry import register
 
 # layers: width, heads, mlp_ratio (Table 5; 12 layers is ViT-Base)
 SIZES = {
@@ -56,27 +55,9 @@ def _variants() -> dict[str, dict]:
 VARIANTS = _variants()
 
 
-def _register(name: str) -> None:
-    def build(
-        pretrained: bool = False,
-        pretrained_cfg: object = None,
-        pretrained_cfg_overlay: object = None,
-        cache_dir: object = None,
-        **overrides,
-    ) -> CompactTransformer:
-        # The four named arguments are what timm hands to every model; ours is the first, and the others must be unset.
-        if pretrained_cfg or pretrained_cfg_overlay or cache_dir:
-            raise TypeError(
-                f"{name} takes no pretrained_cfg, pretrained_cfg_overlay or cache_dir: its weights come "
-                "from the authors' site, or from the folder that COMPACT_DATA names"
-            )
-        model = CompactTransformer(**{**VARIANTS[name], **overrides})
-        return load_official(model, official_state_dict(name)) if pretrained else model
-
-    build.__name__ = build.__qualname__ = name
-    build.__doc__ = f"{name}: CompactTransformer with {VARIANTS[name]}; any argument of it can be given."
-    register_model(build)
+def _load(model: CompactTransformer, name: str) -> CompactTransformer:
+    return load_official(model, official_state_dict(name))
 
 
-for _name in VARIANTS:
-    _register(_name)
+for _name, _arguments in VARIANTS.items():
+    register(_name, CompactTransformer, _arguments, _load)

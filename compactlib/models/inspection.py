@@ -10,6 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from compactlib.models.compact_transformer import CompactTransformer, SeqPool
+from compactlib.models.swin import SwinEncoder
 
 
 @torch.no_grad()
@@ -35,6 +36,30 @@ def attention_maps(model: CompactTransformer, images: Tensor) -> Tensor:
         for hook in hooks:
             hook.remove()
     return torch.stack(maps, dim=1)
+
+
+@torch.no_grad()
+def window_attention_maps(model: SwinEncoder, images: Tensor, stage: int, block: int) -> Tensor:
+    """Attention inside the windows of one block of a Swin Transformer, or of Swin-Unet's encoder: (b, w, heads, n, n).
+
+    Windows are in raster order of the (shifted, in every second block) map, tokens in raster order of the window. Row i
+    holds how much token i takes from each token of its window, and sums to one. Computed in eval mode; the model's mode
+    is put back.
+    """
+    attention = model.layers[stage].blocks[block].attn
+    maps = []
+
+    def keep(module: nn.Module, inputs: tuple[Tensor, Tensor | None]) -> None:
+        windows, mask = inputs
+        q, k, _ = module.split_heads(windows)
+        maps.append(module.weights(q, k, mask))
+
+    hook = attention.register_forward_pre_hook(keep)
+    try:
+        _eval_forward(model, model.encode, images)
+    finally:
+        hook.remove()
+    return maps[0].unflatten(0, (len(images), -1))
 
 
 @torch.no_grad()

@@ -6,44 +6,35 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from compactlib.models.checkpoints import unwrap
 from compactlib.models.compact_transformer import CompactTransformer
+from compactlib.models.official_names import renaming, swin_renaming
 from compactlib.models.positions import is_sine_table, resize_pos_embed, sine_position_table
-from compactlib.models.tokenizers import ConvTokenizer
-
-# The whole map, applied in this order: the authors' name -> ours.
-COMPACT_KEYS = [
-    (r"^classifier\.class_emb$", "cls_token"),
-    (r"^classifier\.positional_emb$", "pos_embed"),
-    (r"^classifier\.blocks\.(\d+)\.pre_norm\.", r"blocks.\1.norm1."),
-    (r"^classifier\.blocks\.(\d+)\.norm1\.", r"blocks.\1.norm2."),
-    (r"^classifier\.blocks\.(\d+)\.self_attn\.", r"blocks.\1.attn."),
-    (r"^classifier\.blocks\.(\d+)\.linear1\.", r"blocks.\1.mlp.fc1."),
-    (r"^classifier\.blocks\.(\d+)\.linear2\.", r"blocks.\1.mlp.fc2."),
-    (r"^classifier\.norm\.", "norm."),
-    (r"^classifier\.attention_pool\.", "pool.score."),
-    (r"^classifier\.fc\.", "head."),
-]
-CONV_TOKENIZER_KEY = (r"^tokenizer\.conv_layers\.(\d+)\.0\.", r"tokenizer.convs.\1.")
-PATCH_TOKENIZER_KEY = (r"^tokenizer\.conv_layers\.0\.0\.", "tokenizer.proj.")
+from compactlib.models.swin_unet import SwinUnet
 
 
 def load_official(model: nn.Module, state_dict: Mapping[str, Tensor]) -> nn.Module:
     """Load weights saved by the authors' code into `model`, in place, and return it.
 
-    A positional embedding for another (square) image size is interpolated as the authors' helper does; a table of
-    sinusoids is made anew for the new size instead. A head with another number of classes keeps its initial values, and
-    a warning says so. The model then computes what the authors' model computes.
+    A CompactTransformer takes those of SHI-Labs/Compact-Transformers, a UNet those of milesial/Pytorch-UNet (or of a
+    plain list of layers), a SwinTransformer those of microsoft/Swin-Transformer or timm, a SwinUnet those of
+    HuCaoFighting/Swin-Unet. A positional embedding of a CompactTransformer for another (square) image size is
+    interpolated as the authors' helper does; a table of sinusoids is made anew for the new size instead. A head with
+    another number of classes keeps its initial values, and a warning says so. The model then computes what the authors'
+    model computes.
 
     Raises:
         TypeError: a model that has no official counterpart.
         ValueError: keys or shapes that do not fit, listed.
     """
-    if not isinstance(model, CompactTransformer):
-        raise TypeError(f"no official weights are known for {type(model).__name__}; expected a CompactTransformer")
-    renamed = _rename(model, state_dict)
-    _fit_positions(model, renamed)
+    state_dict = unwrap(state_dict)
+    renamed = {name: state_dict[key] for key, name in renaming(model, state_dict).items()}
+    if isinstance(model, CompactTransformer):
+        _fit_positions(model, renamed)
     _fit_head(model, renamed)
     own = model.state_dict()
+    # How many batches a BatchNorm has seen is missing in old checkpoints, and changes nothing here.
+    renamed |= {key: own[key] for key in own if key.endswith(".num_batches_tracked") and key not in renamed}
     problems = [f"missing: {key}" for key in own if key not in renamed]
     problems += [f"not in this model: {key}" for key in renamed if key not in own]
     problems += [
@@ -61,18 +52,32 @@ def load_official(model: nn.Module, state_dict: Mapping[str, Tensor]) -> nn.Modu
     return model
 
 
-def _rename(model: CompactTransformer, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    tokenizer = CONV_TOKENIZER_KEY if isinstance(model.tokenizer, ConvTokenizer) else PATCH_TOKENIZER_KEY
-    renamed = {}
-    for key, value in state_dict.items():
-        key = key.removeprefix("module.")  # what DistributedDataParallel puts in front
-        for pattern, replacement in [*COMPACT_KEYS, tokenizer]:
-            new_key, hits = re.subn(pattern, replacement, key)
-            if hits:
-                key = new_key
-                break
-        renamed[key] = value
-    return renamed
+def load_imagenet(model: SwinUnet, state_dict: Mapping[str, Tensor]) -> list[str]:
+    """Start a Swin-Unet from a Swin Transformer's weights (the authors' or timm's names), by the authors' rule.
+
+    Each stage's weights go to the encoder and, a copy, to the mirror image of the stage in the decoder. What has no
+    place in the model (further blocks, the head), or another shape there, is left out. Returns the names of the model's
+    weights that keep their initial values: patch expanding, the linear layers of the skips, the last norm and the head.
+
+    Raises:
+        ValueError: no stage of these weights fits the model.
+    """
+    state_dict = unwrap(state_dict)
+    source = {name: state_dict[key] for key, name in swin_renaming(state_dict).items()}
+    last = len(model.layers) - 1
+    for name, value in list(source.items()):
+        stage = re.match(r"layers\.(\d+)\.(.*)", name)
+        if stage:
+            source[f"layers_up.{last - int(stage[1])}.{stage[2]}"] = value
+    own = model.state_dict()
+    fitting = {key: source[key] for key, value in own.items() if key in source and source[key].shape == value.shape}
+    if not any(key.startswith("layers.") for key in fitting):
+        raise ValueError(
+            "no stage of these weights fits the model; expected the state dict of a Swin Transformer with "
+            f"embed_dim={model.embed_dim}, got {len(state_dict)} entries such as {', '.join(list(state_dict)[:3])}"
+        )
+    model.load_state_dict(fitting, strict=False)
+    return [key for key in own if key not in fitting]
 
 
 def _fit_positions(model: CompactTransformer, renamed: dict[str, Tensor]) -> None:
@@ -87,14 +92,16 @@ def _fit_positions(model: CompactTransformer, renamed: dict[str, Tensor]) -> Non
         renamed["pos_embed"] = resize_pos_embed(table, (side, side), model.grid_size, model.num_prefix_tokens)
 
 
-def _fit_head(model: CompactTransformer, renamed: dict[str, Tensor]) -> None:
+def _fit_head(model: nn.Module, renamed: dict[str, Tensor]) -> None:
+    name = "output" if isinstance(model, SwinUnet) else "head"
+    classes = len(renamed[f"{name}.weight"]) if f"{name}.weight" in renamed else model.num_classes
     if model.num_classes == 0:
-        renamed.pop("head.weight", None)
-        renamed.pop("head.bias", None)
-    elif "head.bias" in renamed and len(renamed["head.bias"]) != model.num_classes:
+        renamed.pop(f"{name}.weight", None)
+        renamed.pop(f"{name}.bias", None)
+    elif classes != model.num_classes:
         warnings.warn(
-            f"the weights have a head for {len(renamed['head.bias'])} classes, the model for {model.num_classes}: "
+            f"the weights have a head for {classes} classes, the model for {model.num_classes}: "
             "the model's head keeps its initial values and must be trained",
             stacklevel=3,
         )
-        renamed |= {f"head.{key}": value for key, value in model.head.state_dict().items()}
+        renamed |= {f"{name}.{key}": value for key, value in model.get_classifier().state_dict().items()}

@@ -1,15 +1,15 @@
-"""Measuring a classifier on a split."""
+"""Measuring a classifier on a split; `evaluate` does it for whatever the data are."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import confusion_matrix
 from torch import nn
 
-from compactlib.datasets import ImageData
+from compactlib.datasets import ImageData, SegmentationData
 from compactlib.training.augment import to_input
+from compactlib.training.evaluate_masks import MaskEvaluation, evaluate_masks
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,31 @@ class Evaluation:
     @property
     def confusion(self) -> np.ndarray:
         """Counts (classes, classes): rows are true classes, columns predicted ones."""
+        from sklearn.metrics import confusion_matrix  # here: it takes seconds to import
+
         return confusion_matrix(self.labels, self.predictions, labels=range(self.probabilities.shape[1]))
 
 
-@torch.inference_mode()
-def evaluate(model: nn.Module, data: ImageData, split: str = "test", batch_size: int = 512) -> Evaluation:
+def evaluate(
+    model: nn.Module, data: ImageData | SegmentationData, split: str = "test", **options
+) -> Evaluation | MaskEvaluation:
     """Run `model` in eval mode over data.train, data.val or data.test, on the model's device; its mode is put back.
 
-    Raises ValueError for an unknown or empty split.
+    ImageData gives an Evaluation, SegmentationData a MaskEvaluation. `options` are those of `evaluate_classifier`
+    (batch_size) and `evaluate_masks` (batch_size, tile). Raises ValueError for an unknown or empty split.
     """
     if split not in ("train", "val", "test"):
         raise ValueError(f"split={split!r} is unknown; expected 'train', 'val' or 'test'")
-    images, labels = getattr(data, split).images, getattr(data, split).labels
-    if not len(images):
+    if not len(getattr(data, split)):
         raise ValueError(f"{data.name} has no images in its {split!r} split; load it with val_fraction above 0")
+    measure = evaluate_masks if isinstance(data, SegmentationData) else evaluate_classifier
+    return measure(model, data, split, **options)
+
+
+@torch.inference_mode()
+def evaluate_classifier(model: nn.Module, data: ImageData, split: str, batch_size: int = 512) -> Evaluation:
+    """`evaluate` for ImageData, in batches of `batch_size` images."""
+    images, labels = getattr(data, split).images, getattr(data, split).labels
     device, training = next(model.parameters()).device, model.training
     model.eval()
     try:

@@ -46,13 +46,15 @@ def python2_batch(images: np.ndarray, labels: list[int], key: bytes = b"labels")
     return b"\x80\x02}(" + b"U\x04data" + array + b"U" + bytes([len(key)]) + key + numbers + b"u."
 
 
-def write_card(folder, name: str, files: dict[str, bytes], *, reader: str, mirrors=(), others=()) -> None:
-    """The card of a set whose files have the given content. `others`: further sources, as in the YAML."""
+def write_card(folder, name: str, files: dict[str, bytes], *, reader: str, mirrors=(), others=(), fields=None) -> None:
+    """The card of a set whose files have the given content. `others`: further sources, as in the YAML; `fields`:
+    fields of the card that replace those of a set of ten classes."""
     entries = [{"name": n, "bytes": len(c), "md5": hashlib.md5(c).hexdigest()} for n, c in files.items()]
     source = {"id": "first", "title": "the first source", "reader": reader, "comparable": True}
     card = dict.fromkeys(("title", "description", "source", "licence", "citation", "layout"), f"text of {name}")
     card |= {"name": name, "caveats": ["none"], "mean": None, "std": None, "folders": [name]}
     card |= {"class_names": [str(i) for i in range(10)]}
+    card |= fields or {}
     card["sources"] = [source | {"files": entries, "mirrors": list(mirrors)}, *others]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(card))

@@ -1,14 +1,30 @@
 """Every card is complete, and agrees with what torchvision knows about the same files."""
 
+import re
+
 import pytest
 import torchvision
 
 from compactlib.datasets import names, read_card
 from compactlib.datasets.readers import READERS
 
+MASKED = ("aerial", "cells", "membranes", "pets", "roads")
+
 
 def test_names_are_the_documented_ones_with_the_default_first():
-    assert names() == ["digits", "cifar10", "cifar100", "fashion_mnist", "flowers102", "mnist"]
+    assert names()[0] == "digits"
+    assert names()[1:] == [
+        "aerial",
+        "cells",
+        "cifar10",
+        "cifar100",
+        "fashion_mnist",
+        "flowers102",
+        "membranes",
+        "mnist",
+        "pets",
+        "roads",
+    ]
 
 
 @pytest.mark.parametrize("name", names())
@@ -22,7 +38,11 @@ def test_card_is_complete(name):
     for file in card.files:
         assert len(file.checksum) == lengths[file.algorithm] and file.bytes > 0
         assert all(url.startswith("http") and url.endswith(f"/{file.name}") for url in file.urls)
-    assert name == "digits" or card.sources[0].downloadable
+    embedded = name in ("digits", "cells", "aerial")
+    assert embedded == (not card.files)
+    assert embedded or card.by_hand or card.sources[0].downloadable
+    assert card.task == ("segmentation" if name in MASKED else "classification")
+    assert card.consecutive == (name == "membranes")
     assert card.title in str(card) and card.licence in str(card) and card.caveats[0] in str(card)
 
 
@@ -51,6 +71,25 @@ def test_flowers_checksums_and_class_names_are_torchvisions():
     assert list(card.class_names) == theirs.classes
 
 
+def test_pets_addresses_and_checksums_are_torchvisions():
+    files = read_card("pets").sources[0].files
+    assert tuple((file.urls[0], file.checksum) for file in files) == torchvision.datasets.OxfordIIITPet._RESOURCES
+
+
+def test_only_official_pixels_in_the_official_split_are_comparable():
+    """None of the sets with masks has both, but for the official archives of the pets."""
+    found = {(name, source.id) for name in MASKED for source in read_card(name).sources if source.comparable}
+    assert found == {("pets", "official")}
+
+
+def test_membranes_come_from_one_commit():
+    (source,) = (source for source in read_card("membranes").sources if source.downloadable)
+    assert len(source.files) == 60 and all(file.algorithm == "sha256" for file in source.files)
+    commits = {re.fullmatch(r".*/([0-9a-f]{40})/.*", url)[1] for file in source.files for url in file.urls}
+    assert len(commits) == 1
+    assert len({file.checksum for file in source.files}) == 60
+
+
 def test_fashion_class_names_are_torchvisions():
     assert list(read_card("fashion_mnist").class_names) == torchvision.datasets.FashionMNIST.classes
 
@@ -73,5 +112,5 @@ def test_a_mistyped_name_gets_a_suggestion_and_the_list(name, hint):
 
 @pytest.mark.parametrize("name", ["imagenet", "", "../cards/digits", None, 3])
 def test_an_unknown_name_lists_the_known_ones(name):
-    with pytest.raises(ValueError, match=r"There is no data set .* Known: digits, cifar10"):
+    with pytest.raises(ValueError, match=r"There is no data set .* Known: digits, aerial, cells, cifar10"):
         read_card(name)

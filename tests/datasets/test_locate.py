@@ -110,6 +110,8 @@ def test_an_incomplete_set_in_compact_data_is_said(tmp_path, monkeypatch):
         ("mnist", "https://ossci-datasets.s3.amazonaws.com/mnist/train-images-idx3-ubyte.gz", "11.6 MB"),
         ("fashion_mnist", "amazonaws.com/train-images-idx3-ubyte.gz", "30.9 MB"),
         ("flowers102", "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/setid.mat", "345 MB"),
+        ("pets", "https://www.robots.ox.ac.uk/~vgg/data/pets/data/annotations.tar.gz", "811 MB"),
+        ("membranes", "b45af4d458437d8281cc218a07fd4380818ece4a/data/membrane/train/image/0.png", "6.49 MB"),
     ],
 )
 def test_offline_says_address_size_folder_and_the_embedded_alternative(name, address, size, tmp_path):
@@ -117,8 +119,59 @@ def test_offline_says_address_size_folder_and_the_embedded_alternative(name, add
         load(name)
     assert type(error.value) is DatasetNotFound
     text = str(error.value)
-    for part in (address, size, str(tmp_path / "cache" / name), "COMPACT_DATA", 'load("digits")', "no connection"):
+    embedded = 'load("cells")' if name in ("pets", "membranes") else 'load("digits")'
+    for part in (address, size, str(tmp_path / "cache" / name), "COMPACT_DATA", embedded, "no connection"):
         assert part in text
+
+
+def test_offline_a_set_of_many_files_names_the_first_ones_and_where_the_others_are_listed():
+    with pytest.raises(DatasetNotFound) as error:
+        load("membranes")
+    text = str(error.value)
+    assert text.count("raw.githubusercontent.com") < 15
+    assert "and 52 more, which data/cards/membranes.yaml lists" in text and "train-volume" not in text
+    assert 'from_folder(folder, ["membrane", "cell"]' in text
+
+
+def test_what_cannot_be_downloaded_says_where_it_is_and_where_to_put_it(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setenv("COMPACT_DATA", str(tmp_path / "mine"))
+    with pytest.raises(DatasetNotFound) as error:
+        load("roads")
+    text = str(error.value)
+    for part in (
+        str(tmp_path / "mine"),
+        str(tmp_path / "cache" / "roads"),
+        "city_b_crops.zip (18,572,210 bytes, sha256 3932230fb8361b8b053d4ecc0697be67b0bc679aca90689f46e96c6dd5c5ce5f)",
+        "a folder roads/ inside the folder that COMPACT_DATA names",
+        "https://www.cs.toronto.edu/~vmnih/data/",
+        'from_folder("mass_roads"',
+        'load("cells") works everywhere',
+    ):
+        assert part in text, part
+
+
+def test_many_small_files_are_fetched_into_their_folders(tiny, monkeypatch):
+    """The membranes' form: names with a folder in them, more than get a progress bar each."""
+    files = {f"image/{i}.gz": FILES[TRAIN] for i in range(9)}
+    monkeypatch.setitem(
+        readers.READERS, "many", readers.Reader(lambda paths, *_: _read_one({"all.gz": paths["image/8.gz"]}, *_))
+    )
+    with serving(FILES[TRAIN]) as server:
+        write_card(tiny / "cards", "tiny", files, reader="many", mirrors=[server.url])
+        assert len(load("tiny").test) == 40
+        assert len(server.requests) == 9
+    assert sorted(path.name for path in (tiny / "cache" / "tiny" / "image").glob("*.gz")) == [
+        f"{i}.gz" for i in range(9)
+    ]
+    assert len(load("tiny").test) == 40, "now without a server"
+
+
+@pytest.mark.parametrize("name", ["cells", "aerial"])
+def test_drawn_sets_need_no_folder_and_keep_nothing(name, monkeypatch, tmp_path, recwarn):
+    monkeypatch.setenv("COMPACT_CACHE", "/nonexistent/cache")
+    monkeypatch.setenv("COMPACT_DATA", "/nonexistent/data")
+    assert len(load(name, img_size=16).test) in (16, 32) and not recwarn.list
 
 
 def test_digits_need_no_folder(monkeypatch):

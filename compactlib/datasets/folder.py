@@ -1,0 +1,144 @@
+"""A folder of one's own images and masks, ready for training."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from .arguments import check_arguments, is_number
+from .cards import Card
+from .data import SegmentationData
+from .errors import BadPair, DatasetNotFound
+from .pairs import IGNORE, Pair, decode_pair, decode_pairs, match
+from .splitting import segmentation_data
+
+SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+PARTS = {"train": "train", "val": "val", "valid": "val", "test": "test"}  # folder -> part
+
+
+def from_folder(
+    path: str | Path,
+    class_names: Sequence[str],
+    *,
+    images: str = "images",
+    masks: str = "masks",
+    values: dict[int, int] | None = None,
+    in_chans: int = 3,
+    img_size: int | None = None,
+    fraction: float = 1.0,
+    seed: int = 0,
+    val_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+    consecutive: bool = False,
+) -> SegmentationData:
+    """The images and masks in a folder of your own as SegmentationData.
+
+    path: a folder with the subfolders `images` and `masks`; or with `train`, `test` and perhaps `val` (or `valid`),
+        each with those two. Files are PNG, TIFF, BMP or JPEG; an image and its mask have the same name up to the
+        extension. Other files are passed over.
+    class_names: of the classes 0, 1, ...
+    images, masks: the names of the two subfolders.
+    values: which value in a mask file is which class index, such as {0: 0, 255: 1}; 255 as an index means ignore. By
+        default the values are the indices themselves, and 255 is ignored.
+    in_chans: 3 for RGB, 1 for grey; every image is converted to it (transparency is dropped).
+    img_size: side in pixels; images and masks are fitted into a square of it, in proportion (bilinear and
+        antialiased; the mask takes the nearest pixel), and the rim is 255 in the mask. None: as they are, all of one
+        size.
+    fraction, seed, val_fraction: as in `load`. test_fraction: share of all images that becomes the test part where
+        there are no folders for the parts; the same images for every seed.
+    consecutive: the images are a stack or a film in order of their names: test and validation are its last blocks,
+        since a neighbour of a training image would be no test.
+
+    Raises ValueError for an argument out of range, DatasetNotFound if there is no such folder or no image in it,
+    BadPair (a ValueError) for files that do not fit, with their names.
+    """
+    path, class_names = Path(path), tuple(class_names)
+    values = _check(class_names, values, in_chans, test_fraction)
+    check_arguments(fraction=fraction, seed=seed, val_fraction=val_fraction, img_size=img_size)
+    decode = partial(decode_pair, values=values, class_names=class_names, in_chans=in_chans, side=img_size)
+    raw = {}
+    for part, folder in _parts(path, images).items():
+        pairs = match(_files(folder / images), _files(folder / masks), folder)
+        if not pairs:
+            raise DatasetNotFound(f"{folder / images} has no image ({', '.join(SUFFIXES)}).")
+        read = (
+            (place, Pair(str(folder / i), (folder / i).read_bytes(), str(folder / m), (folder / m).read_bytes()))
+            for place, (i, m) in enumerate(pairs)
+        )
+        raw[part] = decode_pairs(read, len(pairs), decode, f"{path.name}: decoding {part}")
+    _check_parts(raw)
+    return segmentation_data(
+        raw,
+        _card(path, class_names, consecutive),
+        source=f"the folder {path.name}",
+        comparable=False,
+        fraction=fraction,
+        seed=seed,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+    )
+
+
+def _parts(path: Path, images: str) -> dict[str, Path]:
+    """Folder of each part, or of "all"."""
+    if (path / images).is_dir():
+        return {"all": path}
+    found = {part: path / name for name, part in PARTS.items() if (path / name / images).is_dir()}
+    if {"train", "test"} <= set(found):
+        return found
+    raise DatasetNotFound(
+        f"{path} has neither a folder {images}/ nor the folders train/{images}/ and test/{images}/. Put the images "
+        f"there, or name the folders with images=... and masks=..."
+    )
+
+
+def _files(folder: Path) -> list[str]:
+    """The pictures in `folder`, as names from the folder above it."""
+    if not folder.is_dir():
+        raise DatasetNotFound(f"There is no folder {folder}.")
+    files = (file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
+    return [f"{folder.name}/{file.name}" for file in files]
+
+
+def _check(class_names: tuple, values: dict | None, in_chans: int, test_fraction: float) -> dict[int, int]:
+    """Raise ValueError for what cannot be used; return the values of the mask files."""
+    if not 2 <= len(class_names) <= IGNORE or not all(isinstance(name, str) for name in class_names):
+        raise ValueError(f"class_names must be 2 to 255 texts, not {class_names!r}.")
+    if in_chans not in (1, 3):
+        raise ValueError(f"in_chans must be 1 (grey) or 3 (RGB), not {in_chans!r}.")
+    if not (is_number(test_fraction) and 0 < test_fraction < 1):
+        raise ValueError(f"test_fraction must be a number above 0 and below 1, not {test_fraction!r}.")
+    if values is None:
+        return {index: index for index in range(len(class_names))} | {IGNORE: IGNORE}
+    allowed = {*range(len(class_names)), IGNORE}
+    if wrong := {value: index for value, index in values.items() if index not in allowed}:
+        raise ValueError(
+            f"values must map to class indices from 0 to {len(class_names) - 1}, or to 255 (ignore), not {wrong}."
+        )
+    return dict(values)
+
+
+def _check_parts(raw: dict) -> None:
+    sizes = {part: images.shape[1:3] for part, (images, _) in raw.items()}
+    if len(set(sizes.values())) > 1:
+        shown = ", ".join(f"{part} {width} x {height}" for part, (height, width) in sizes.items())
+        raise BadPair(f"The parts have images of different sizes ({shown}); give img_size to bring them to one.")
+
+
+def _card(path: Path, class_names: tuple[str, ...], consecutive: bool) -> Card:
+    return Card(
+        name=path.resolve().name,
+        title=f"The folder {path.resolve().name}",
+        description="Images and masks from a folder on this machine.",
+        source="a folder on this machine",
+        licence="not stated",
+        citation="not stated",
+        layout="One folder of images and one of masks, with equal names.",
+        caveats=("Not a published set: numbers on it compare with runs on the same files only.",),
+        mean=None,
+        std=None,
+        folders=(),
+        class_names=class_names,
+        sources=(),
+        task="segmentation",
+        consecutive=consecutive,
+    )

@@ -1,0 +1,251 @@
+"""Swin Transformer from scratch.
+
+Source: Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows" (arXiv 2103.14030),
+Section 3.1, in the order in which an image meets the pieces: patch embedding, patch merging, the stage, the model. The
+block with its shifted windows (Section 3.2) is in `swin_block.py`.
+
+    224 x 224 image -> 56 x 56 tokens of 96 -> 28 x 28 of 192 -> 14 x 14 of 384 -> 7 x 7 of 768    (tiny, window 7)
+
+Shapes in comments: b images, H x W tokens of width d.
+"""
+
+import torch
+from einops import rearrange
+from timm.layers import to_2tuple
+from torch import Tensor, nn
+
+from compactlib.models.arguments import at_least
+from compactlib.models.swin_block import SwinBlock, WindowAttention
+from compactlib.models.swin_sizes import stage_grids
+
+# ---- Patch embedding ------------------------------------------------------------------------------------------------
+
+
+class PatchEmbed(nn.Module):
+    """Cut the image into patches and map each to d numbers, (b, c, H P, W P) -> (b, H, W, d)."""
+
+    def __init__(self, patch_size: int, in_chans: int, dim: int, norm: bool = True):
+        super().__init__()
+        self.proj = nn.Conv2d(in_chans, dim, patch_size, stride=patch_size)
+        self.norm = nn.LayerNorm(dim) if norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Channels-last, the layout that tokens have: all that follows reads them in order and copies nothing.
+        x = self.proj(x.contiguous(memory_format=torch.channels_last))
+        return self.norm(rearrange(x, "b d h w -> b h w d").contiguous())
+
+
+# ---- Patch merging, stages, the model -------------------------------------------------------------------------------
+
+
+class PatchMerging(nn.Module):
+    """Join 2 x 2 neighbours to one token of twice the width: (b, H, W, d) -> (b, H / 2, W / 2, 2 d)."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim)
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Down the column first: top left, bottom left, top right, bottom right, as the authors' weights expect.
+        x = rearrange(x, "b (h p) (w q) d -> b h w (q p d)", p=2, q=2)
+        return self.reduction(self.norm(x))
+
+
+class SwinStage(nn.Module):
+    """Blocks of one resolution, every second one shifted by half a window, and what changes the resolution after them.
+
+    (b, H, W, d) -> whatever `downsample` or `upsample` makes of it; at most one of the two is there.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        grid: tuple[int, int],
+        num_heads: int,
+        window: int,
+        drop_paths: list[float],
+        *,
+        downsample: nn.Module | None = None,
+        upsample: nn.Module | None = None,
+        **block: float | bool,
+    ):
+        super().__init__()
+        # One window covers the map: nothing to shift.
+        shifts = [0 if min(grid) <= window or i % 2 == 0 else window // 2 for i in range(len(drop_paths))]
+        self.blocks = nn.ModuleList(
+            SwinBlock(dim, grid, num_heads, window, shift, drop_path=rate, **block)
+            for shift, rate in zip(shifts, drop_paths, strict=True)
+        )
+        self.downsample = downsample
+        self.upsample = upsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        change = self.downsample or self.upsample
+        return x if change is None else change(x)
+
+
+class SwinEncoder(nn.Module):
+    """Patch embedding and stages: what the classifier and Swin-Unet share. The arguments are those of the two.
+
+    Images (b, in_chans, *img_size) -> tokens (b, H, W, num_features) of the last stage, after the last norm.
+    """
+
+    def __init__(
+        self,
+        img_size: int | tuple[int, int] = 224,
+        patch_size: int = 4,
+        in_chans: int = 3,
+        embed_dim: int = 96,
+        depths: tuple[int, ...] = (2, 2, 6, 2),
+        num_heads: tuple[int, ...] = (3, 6, 12, 24),
+        window_size: int = 7,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = True,
+        ape: bool = False,
+        patch_norm: bool = True,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.1,
+    ):
+        super().__init__()
+        at_least(1, patch_size=patch_size, in_chans=in_chans, embed_dim=embed_dim, window_size=window_size)
+        at_least(1, **{f"depths[{i}]": depth for i, depth in enumerate(depths)})
+        if len(depths) != len(num_heads) or not depths:
+            raise ValueError(f"depths={depths} and num_heads={num_heads} must name the same stages, at least one")
+        self.img_size = to_2tuple(img_size)
+        self.patch_size, self.in_chans, self.embed_dim = patch_size, in_chans, embed_dim
+        self.grids = stage_grids(self.img_size, patch_size, len(depths), window_size)  # (grid, window) of each stage
+        self.num_features = embed_dim * 2 ** (len(depths) - 1)
+
+        self.patch_embed = PatchEmbed(patch_size, in_chans, embed_dim, patch_norm)
+        (rows, columns), _ = self.grids[0]
+        self.absolute_pos_embed = nn.Parameter(torch.zeros(1, rows * columns, embed_dim)) if ape else None
+        self.pos_drop = nn.Dropout(drop_rate)
+        # Stochastic depth rises linearly over all blocks, from 0 to drop_path_rate.
+        rates = iter(drop_path_rate * i / max(1, sum(depths) - 1) for i in range(sum(depths)))
+        self.drop_paths = [[next(rates) for _ in range(depth)] for depth in depths]
+        self.block_settings = dict(mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, drop=drop_rate, attn_drop=attn_drop_rate)
+        self.num_heads = tuple(num_heads)
+        self.layers = nn.ModuleList(
+            self.new_stage(i, downsample=PatchMerging(embed_dim * 2**i) if i < len(depths) - 1 else None)
+            for i in range(len(depths))
+        )
+        self.norm = nn.LayerNorm(self.num_features)
+
+    def new_stage(self, i: int, **change: nn.Module | None) -> SwinStage:
+        """Stage `i`, or its mirror image in a decoder, with its own weights."""
+        grid, window = self.grids[i]
+        dim, heads = self.embed_dim * 2**i, self.num_heads[i]
+        return SwinStage(dim, grid, heads, window, self.drop_paths[i], **change, **self.block_settings)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Images -> the last stage's tokens, and the tokens at the start of every stage, each (b, H, W, d)."""
+        self._check_images(x)
+        x = self.patch_embed(x)  # (b, c, H P, W P) -> (b, H, W, d)
+        if self.absolute_pos_embed is not None:
+            x = x + self.absolute_pos_embed.unflatten(1, x.shape[1:3])
+        x = self.pos_drop(x)
+        starts = []
+        for stage in self.layers:
+            starts.append(x)
+            x = stage(x)  # (b, H, W, d) -> (b, H / 2, W / 2, 2 d), the last stage (b, H, W, d)
+        return self.norm(x), starts
+
+    def _check_images(self, x: Tensor) -> None:
+        if x.ndim != 4 or x.shape[1] != self.in_chans:
+            raise ValueError(f"expected images (batch, {self.in_chans}, height, width), got {tuple(x.shape)}")
+        if tuple(x.shape[2:]) != self.img_size:
+            raise ValueError(
+                f"this model was built for images of {self.img_size} pixels, got {tuple(x.shape[2:])}: resize them, "
+                "or build the model with another img_size"
+            )
+
+
+class SwinTransformer(SwinEncoder):
+    """Image classifier: images (b, in_chans, *img_size) -> logits (b, num_classes).
+
+    Args:
+        img_size: side of the square image in pixels, or (height, width).
+        patch_size: side of a patch in pixels.
+        in_chans: channels of the image.
+        num_classes: outputs; 0 leaves the head out, and the model returns the pooled tokens (b, num_features).
+        embed_dim: width of the first stage; each stage has twice the width of the one before.
+        depths, num_heads: blocks and heads of each stage.
+        window_size: side of a window in tokens. A stage whose map is no larger has one window, and no shift.
+        mlp_ratio: hidden width of the MLP over the stage's width.
+        qkv_bias: a bias in the projection to query, key and value.
+        ape: an absolute positional embedding beside the relative one.
+        patch_norm: LayerNorm after the patch embedding.
+        drop_rate, attn_drop_rate, drop_path_rate: dropout after the embedding, projections and MLP layers; dropout of
+            the attention; stochastic depth of the last block, rising linearly from 0.
+
+    Raises:
+        ValueError: sizes that patches or windows do not divide (names sizes that work), or images of another size.
+    """
+
+    def __init__(
+        self,
+        img_size: int | tuple[int, int] = 224,
+        patch_size: int = 4,
+        in_chans: int = 3,
+        num_classes: int = 1000,
+        embed_dim: int = 96,
+        depths: tuple[int, ...] = (2, 2, 6, 2),
+        num_heads: tuple[int, ...] = (3, 6, 12, 24),
+        window_size: int = 7,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = True,
+        ape: bool = False,
+        patch_norm: bool = True,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.1,
+    ):
+        super().__init__(
+            img_size, patch_size, in_chans, embed_dim, depths, num_heads, window_size, mlp_ratio, qkv_bias, ape,
+            patch_norm, drop_rate, attn_drop_rate, drop_path_rate
+        )  # fmt: skip
+        at_least(0, num_classes=num_classes)
+        self.num_classes = num_classes
+        self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+        self.apply(init_weights)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Images (b, c, *img_size) -> tokens after the last norm (b, H, W, num_features)."""
+        return self.encode(x)[0]
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Tokens (b, H, W, d) -> logits (b, num_classes), or their mean (b, d) with `pre_logits`."""
+        x = x.mean(dim=(1, 2))
+        return x if pre_logits else self.head(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(x))
+
+    # timm's contract for a classifier
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer."""
+        return self.head
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Replace the last layer by a fresh one with `num_classes` outputs (0: none)."""
+        self.num_classes = num_classes
+        self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+        self.head.apply(init_weights)
+        self.head.to(self.norm.weight)
+
+
+def init_weights(module: nn.Module) -> None:
+    """The authors' start: truncated normal of 0.02 for linear layers and bias tables, biases zero."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, WindowAttention):
+        nn.init.trunc_normal_(module.relative_position_bias_table, std=0.02)
+    elif isinstance(module, SwinEncoder) and module.absolute_pos_embed is not None:
+        nn.init.trunc_normal_(module.absolute_pos_embed, std=0.02)

@@ -1,0 +1,254 @@
+"""U-Net: as published (unpadded) and in the padded form that is common today. One model, two settings.
+
+Source: Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image Segmentation" (arXiv 1505.04597). The
+file follows its Section 2 and Figure 1: two convolutions, the contracting path, the up-convolution, the expansive path,
+the final 1 x 1 convolution. The initialisation is Section 3's.
+
+    name          3 x 3 convolutions                     output of an n x n image
+    unet_valid    unpadded, with bias, no norm           n - 184, for n = 188, 204, 220, ...
+    unet          padded, without bias, with BatchNorm   n, for any n from 16 on
+
+Shapes in comments: b images, c channels of a level, H x W its pixels.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from timm.layers import to_2tuple
+from torch import Tensor, nn
+
+from compactlib.models.arguments import at_least, one_of
+
+NORMS = ("batch", "group", "instance", "none")
+
+
+class DoubleConv(nn.Module):
+    """Twice: 3 x 3 convolution, norm, ReLU. (b, c_in, H, W) -> (b, c_out, H, W), or 4 pixels less a side unpadded."""
+
+    def __init__(self, c_in: int, c_out: int, *, c_mid: int | None = None, padded: bool = True, norm: str = "batch"):
+        super().__init__()
+        c_mid = c_mid or c_out
+        bias = norm == "none"  # a norm takes the mean out again, or has a bias of its own
+        self.conv1 = nn.Conv2d(c_in, c_mid, 3, padding=int(padded), bias=bias)
+        self.norm1 = _norm(norm, c_mid)
+        self.conv2 = nn.Conv2d(c_mid, c_out, 3, padding=int(padded), bias=bias)
+        self.norm2 = _norm(norm, c_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm1(self.conv1(x)), inplace=True)
+        return F.relu(self.norm2(self.conv2(x)), inplace=True)
+
+
+class Up(nn.Module):
+    """One step of the expansive path: double the map, put the skip's channels in front of it, convolve twice.
+
+    (b, c_in, H, W) and a skip (b, c, H', W') -> (b, c_out, ...), with H' x W' the larger of the two maps. Unpadded, the
+    skip is cropped to the centre; padded, an odd skip has one row or column more, and the map gets a zero one.
+    """
+
+    def __init__(self, c_in: int, c_skip: int, c_out: int, *, padded: bool, norm: str, upsample: str):
+        super().__init__()
+        self.padded = padded
+        if upsample == "transpose":
+            self.up = nn.ConvTranspose2d(c_in, c_skip, 2, stride=2)  # the up-convolution, halves the channels
+            c_mid, c_in = c_out, c_skip
+        else:
+            self.up = nn.UpsamplingBilinear2d(scale_factor=2)  # corners aligned, channels kept
+            c_mid = (c_skip + c_in) // 2
+        self.conv = DoubleConv(c_skip + c_in, c_out, c_mid=c_mid, padded=padded, norm=norm)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = self.up(x)  # (b, c, 2 H, 2 W)
+        dy, dx = skip.shape[2] - x.shape[2], skip.shape[3] - x.shape[3]
+        if not self.padded:
+            skip = skip[:, :, dy // 2 : dy // 2 + x.shape[2], dx // 2 : dx // 2 + x.shape[3]]
+        elif dy or dx:
+            x = F.pad(x, (dx // 2, dx - dx // 2, dy // 2, dy - dy // 2))
+        return self.conv(torch.cat([skip, x], dim=1))  # (b, c_skip + c, ...) -> (b, c_out, ...)
+
+
+class UNet(nn.Module):
+    """Segmentation: images (b, in_chans, H, W) -> logits (b, num_classes, H - 2 margin, W - 2 margin).
+
+    Args:
+        in_chans: channels of the image.
+        num_classes: classes of a pixel.
+        width: channels of the first level; each level below has twice as many.
+        depth: how often the map is halved.
+        padded: False for the paper's unpadded convolutions, whose output sees true pixels only and fits an overlap-tile
+            without seams; True keeps the image's size.
+        norm: "batch", "group", "instance" or "none"; without a norm the 3 x 3 convolutions have a bias.
+        upsample: "transpose" (the paper's 2 x 2 up-convolution) or "bilinear", which halves the channels in the
+            convolutions instead and has fewer parameters.
+        drop_rate: dropout "at the end of the contracting path" (Section 3.1). The paper gives neither rate nor place;
+            the network the authors released has 0.5 after the convolutions of the two deepest levels, before pooling
+            and skip.
+        img_size: side of the image, or (height, width): checked, and then the only size the model takes. None: any
+            size that works.
+
+    Attributes: `margin`, pixels the output lacks on each side; `stride`, the shift in pixels under which the pooling
+    grid repeats.
+
+    Raises:
+        ValueError: an unknown choice, or an image size that cannot work; names the nearest sizes that can.
+    """
+
+    def __init__(
+        self,
+        in_chans: int = 3,
+        num_classes: int = 2,
+        width: int = 64,
+        depth: int = 4,
+        padded: bool = True,
+        norm: str = "batch",
+        upsample: str = "transpose",
+        drop_rate: float = 0.0,
+        img_size: int | tuple[int, int] | None = None,
+    ):
+        super().__init__()
+        at_least(1, in_chans=in_chans, num_classes=num_classes, width=width, depth=depth)
+        one_of("norm", norm, NORMS)
+        one_of("upsample", upsample, ("transpose", "bilinear"))
+        if upsample == "bilinear" and not padded:
+            raise ValueError(
+                "upsample='bilinear' needs padded=True: interpolation depends on where the map ends, so that tiles of "
+                "an unpadded U-Net would no longer fit together; use upsample='transpose'"
+            )
+        self.in_chans, self.num_classes = in_chans, num_classes
+        self.width, self.depth, self.padded = width, depth, padded
+        self.stride = 2**depth
+        self.margin = 0 if padded else 6 * 2**depth - 4
+        self.img_size = None if img_size is None else to_2tuple(img_size)
+        if self.img_size:
+            self._check_size(*self.img_size)
+
+        # Contracting path. Bilinear up-sampling keeps the channels, so the deepest level has half of them.
+        chans = [width * 2**level for level in range(depth + 1)]
+        halved = 2 if upsample == "bilinear" else 1
+        chans_out = [*chans[:-1], chans[-1] // halved]
+        self.encoder = nn.ModuleList(
+            DoubleConv(c_in, c_out, padded=padded, norm=norm)
+            for c_in, c_out in zip([in_chans, *chans[:-1]], chans_out, strict=True)
+        )
+        self.dropout = nn.Dropout(drop_rate)
+
+        # Expansive path, from the deepest step up.
+        self.decoder = nn.ModuleList()
+        c_in = chans_out[-1]
+        for level in reversed(range(depth)):
+            c_out = chans[level] // (halved if level else 1)
+            self.decoder.append(Up(c_in, chans[level], c_out, padded=padded, norm=norm, upsample=upsample))
+            c_in = c_out
+        self.head = nn.Conv2d(width, num_classes, 1)
+        self.apply(_init_weights)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Images (b, in_chans, H, W) -> the last map of the expansive path, (b, width, H - 2 margin, W - 2 margin)."""
+        self._check_images(x)
+        # Convolutions run fastest on channels last. `contiguous(memory_format=...)` would leave one channel as it is.
+        x = x.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
+        skips = []
+        for level, convs in enumerate(self.encoder):
+            x = convs(F.max_pool2d(x, 2) if level else x)
+            if level >= self.depth - 1:
+                x = self.dropout(x)
+            skips.append(x)
+        skips.pop()  # the deepest map is where the expansive path starts
+        for step in self.decoder:
+            x = step(x, skips.pop())
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.forward_features(x))
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer."""
+        return self.head
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Replace the last layer by a fresh one with `num_classes` outputs."""
+        at_least(1, num_classes=num_classes)
+        self.num_classes = num_classes
+        self.head = nn.Conv2d(self.width, num_classes, 1).to(self.head.weight)
+        _init_weights(self.head)
+
+    # Which sizes work
+
+    def nearest_sizes(self, side: int) -> tuple[int | None, int]:
+        """The largest side up to `side`, and the smallest from `side` on, that the model takes; None: there is none.
+
+        Unpadded, every pooling must meet an even side and the output must have a pixel: side + 4 is a multiple of
+        2^depth (16 k + 12 for depth 4). Padded, any side that can be halved `depth` times.
+        """
+        if self.padded:
+            smallest = self.stride
+            below = side
+        else:
+            smallest = (2 * self.margin + 5 + self.stride - 1) // self.stride * self.stride - 4
+            below = (side + 4) // self.stride * self.stride - 4
+        if side < smallest:
+            return None, smallest
+        return below, below if below == side else below + self.stride
+
+    def output_size(self, side: int) -> int:
+        """Side of the output for an image of `side` pixels. ValueError if the side does not work."""
+        self._check_size(side, side)
+        return side - 2 * self.margin
+
+    def sizes(self, side: int) -> list[tuple[str, int, int]]:
+        """(stage, channels, side of the map) from input to output, as Figure 1 writes them on the boxes."""
+        self._check_size(side, side)
+        lost = 0 if self.padded else 4
+        rows, sides = [("input", self.in_chans, side)], []
+        for level, convs in enumerate(self.encoder):
+            side = (side // 2 if level else side) - lost
+            sides.append(side)
+            rows.append((f"down {level}", convs.conv2.out_channels, side))
+        for level, step in zip(reversed(range(self.depth)), self.decoder, strict=True):
+            side = sides[level] if self.padded else 2 * side - lost
+            rows.append((f"up {level}", step.conv.conv2.out_channels, side))
+        return [*rows, ("output", self.num_classes, side)]
+
+    def _check_images(self, x: Tensor) -> None:
+        if x.ndim != 4 or x.shape[1] != self.in_chans:
+            raise ValueError(f"expected images (batch, {self.in_chans}, height, width), got {tuple(x.shape)}")
+        if self.img_size and tuple(x.shape[2:]) != self.img_size:
+            raise ValueError(
+                f"this model was built for images of {self.img_size} pixels, got {tuple(x.shape[2:])}: build it with "
+                f"img_size={tuple(x.shape[2:])}, or with img_size=None to take any size that works"
+            )
+        self._check_size(*x.shape[2:])
+
+    def _check_size(self, height: int, width: int) -> None:
+        for name, side in (("height", height), ("width", width)):
+            below, above = self.nearest_sizes(side)
+            if side == above:
+                continue
+            rule = f"needs sides of {self.stride} pixels or more"
+            if not self.padded:
+                rule = f"takes sides of {self.stride} k - 4 pixels, from {self.nearest_sizes(1)[1]} on"
+            nearest = f"the nearest is {above}" if below is None else f"the nearest are {below} and {above}"
+            raise ValueError(
+                f"an image of {name} {side} cannot be halved {self.depth} times: this U-Net {rule}; {nearest}"
+            )
+
+
+def _norm(name: str, chans: int) -> nn.Module:
+    if name == "batch":
+        return nn.BatchNorm2d(chans)
+    if name == "group":
+        return nn.GroupNorm(math.gcd(16, chans), chans)  # 16 groups, or as many of them as divide the channels
+    if name == "instance":
+        return nn.InstanceNorm2d(chans, affine=True)
+    return nn.Identity()
+
+
+def _init_weights(module: nn.Module) -> None:
+    """Section 3: Gaussian of standard deviation sqrt(2 / N), N the incoming nodes of a neuron. Biases start at zero."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        # Of a 2 x 2 transposed convolution with stride 2 only one tap reaches each output pixel.
+        taps = 1 if isinstance(module, nn.ConvTranspose2d) else math.prod(module.kernel_size)
+        nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,64 @@
+"""Segmentation: losses, pixel weights, metrics, augmentation with masks, prediction in tiles."""
+
+from compactlib.segmentation.augmentation import Augmentation, augment, elastic_displacement, warp
+from compactlib.segmentation.baseline import ThresholdBaseline
+from compactlib.segmentation.losses import LOSSES, cross_entropy, dice_ce_loss, dice_loss, focal_loss, loss_by_name
+from compactlib.segmentation.metrics import (
+    class_dice,
+    class_iou,
+    confusion,
+    dice,
+    hd95,
+    iou,
+    mean_dice,
+    mean_iou,
+    pixel_accuracy,
+    pixel_error,
+    rand_error,
+    swin_unet_scores,
+)
+from compactlib.segmentation.tiled import predict_tiled
+from compactlib.segmentation.weights import (
+    border_term,
+    cell_distances,
+    class_balance,
+    label_instances,
+    touching_cut,
+    weight_map,
+)
+from compactlib.segmentation.whole import predict_image, seam_error
+
+__all__ = [
+    "LOSSES",
+    "Augmentation",
+    "ThresholdBaseline",
+    "augment",
+    "border_term",
+    "cell_distances",
+    "class_balance",
+    "class_dice",
+    "class_iou",
+    "confusion",
+    "cross_entropy",
+    "dice",
+    "dice_ce_loss",
+    "dice_loss",
+    "elastic_displacement",
+    "focal_loss",
+    "hd95",
+    "iou",
+    "label_instances",
+    "loss_by_name",
+    "mean_dice",
+    "mean_iou",
+    "pixel_accuracy",
+    "pixel_error",
+    "predict_image",
+    "predict_tiled",
+    "rand_error",
+    "seam_error",
+    "swin_unet_scores",
+    "touching_cut",
+    "warp",
+    "weight_map",
+]

@@ -1,0 +1,189 @@
+"""Overlap-tile: the class scores of an image of any size, computed tile by tile (U-Net paper, Figure 2)."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from compactlib.raster import Window, axis_cores, blending_starts, blending_weights, windows
+from compactlib.segmentation.inference import WindowModel, attribute
+
+# What the model reads, the pixels that the answer is for, and its weights there (None: it is the only answer).
+Tile = tuple[Window, Window, np.ndarray | None]
+
+
+def predict_tiled(
+    model: nn.Module,
+    image,
+    tile: int,
+    halo: int,
+    mode: str = "crop",
+    *,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    batch_size: int | None = None,
+    out: np.ndarray | None = None,
+    align: int | None = None,
+    progress: bool = False,
+) -> np.ndarray:
+    """Class scores float32 (H, W, classes) of an image (H, W, C); the model sees tile + 2 * halo pixels a side of it.
+
+    tile: side of what is kept of each tile. halo: context read on each side of it. image: anything that gives NumPy
+    arrays when sliced (array, memmap, zarr); only the windows at hand are read. uint8 is divided by 255, uint16 by
+    65535, floats are taken as they are; then (x - mean) / std, if given.
+
+    mode="crop" keeps the middle of each tile; the image is mirrored beyond its border. An unpadded model answers for
+    the middle only, so that halo must be what it loses on each side (92 for U-Net). The result is then *exact*: what
+    the model gives for the whole mirrored image in one pass. Max-pooling repeats only every `align` pixels (default:
+    model.stride), so tiles step by the largest multiple of it up to `tile`.
+
+    mode="blend" is for models with padding or global attention, whose answers differ from tile to tile. Neighbours
+    overlap by 2 * halo pixels, over which Hann weights lead from one to the other. Tiles lie inside the image, where
+    the model pads as it would for the whole image; mirrored pixels come in only where a tile does not fit.
+
+    batch_size: tiles at once; default: as many as make 512 x 512 pixels, at least one. out: an array (H, W, classes) of
+    floats to write into, e.g. a memmap. Memory beyond image and scores depends on tile and batch only. The model runs
+    in eval mode on its device; its mode is put back. ValueError, before any work, for sizes that do not go together.
+    """
+    _check_numbers(tile, halo, mode, align, batch_size)
+    run = WindowModel(model, image, mean, std)
+    side, (height, width) = tile + 2 * halo, image.shape[:2]
+    _check_side(model, tile, halo, mode)
+    _check_out(out, image, attribute(model, "num_classes"))
+    align = align or attribute(model, "stride") or 1
+    step = _step(model, tile, align, max(height, width))
+    align = align if step % align == 0 else 1
+    if mode == "crop":
+        tiles, count = _crop_tiles(height, width, tile, halo, step)
+    else:
+        tiles, count = _blend_tiles(height, width, side, step, align)
+
+    first = True
+    with run, tqdm(total=count, desc="tiles", disable=not progress) as bar:
+        while batch := list(islice(tiles, batch_size or max(1, 512 * 512 // side**2))):
+            scores = run([source for source, _, _ in batch])  # (b, k, side, side), or tile for an unpadded model
+            if first:
+                _check_scores(scores, tile, halo, mode)
+                _check_out(out, image, scores.shape[1])
+                out = np.empty((height, width, scores.shape[1]), np.float32) if out is None else out
+                if mode == "blend":
+                    _clear(out, side)
+                first = False
+            for score, (_, target, weights) in zip(scores, batch, strict=True):
+                _put(out, score if mode == "blend" else _middle(score, tile), target, weights)
+            bar.update(len(batch))
+    return out
+
+
+def _crop_tiles(height: int, width: int, tile: int, halo: int, step: int) -> tuple[Iterator[Tile], int]:
+    side = tile + 2 * halo
+    cores = windows(height, width, tile, step)
+    count = len(axis_cores(height, tile, step)) * len(axis_cores(width, tile, step))
+    return ((Window(core.y - halo, core.x - halo, side, side), core, None) for core in cores), count
+
+
+def _blend_tiles(height: int, width: int, side: int, step: int, align: int) -> tuple[Iterator[Tile], int]:
+    def axis(length: int) -> list[tuple[int, np.ndarray]]:
+        starts = blending_starts(length, side, step, align)
+        weights = blending_weights(length, side, side - step, starts)
+        return [(start, w[: length - start]) for start, w in zip(starts, weights, strict=True)]
+
+    rows, columns = axis(height), axis(width)
+    tiles = (
+        (Window(y, x, side, side), Window(y, x, len(down), len(across)), down[:, None] * across)
+        for y, down in rows
+        for x, across in columns
+    )
+    return tiles, len(rows) * len(columns)
+
+
+def _middle(score: Tensor, tile: int) -> Tensor:
+    """The part of scores (k, h, w) that is kept: all of an unpadded model's, the core of a padded one's."""
+    edge = (score.shape[-1] - tile) // 2
+    return score[:, edge : edge + tile, edge : edge + tile]
+
+
+def _put(out: np.ndarray, score: Tensor, target: Window, weights: np.ndarray | None) -> None:
+    """Write scores (k, h, w), from their upper left corner on, into the pixels `target` of `out`, or add them there."""
+    score = score[:, : target.height, : target.width]
+    if weights is None:
+        out[target.slices] = score.permute(1, 2, 0).numpy()
+    else:
+        out[target.slices] += (score * torch.from_numpy(weights)).permute(1, 2, 0).numpy()
+
+
+def _clear(out: np.ndarray, rows: int) -> None:
+    """Zeros, some rows at a time: `out` may be larger than memory."""
+    for top in range(0, out.shape[0], rows):
+        out[top : top + rows] = 0
+
+
+def _step(model: nn.Module, tile: int, align: int, longest: int) -> int:
+    """From one tile to the next: the largest multiple of `align` that is not above `tile`."""
+    if tile >= align or longest <= tile:
+        return tile // align * align or tile
+    if attribute(model, "margin"):
+        raise ValueError(
+            f"tile={tile} is below the {align} pixels after which the model's grid repeats, and the image is larger "
+            f"than one tile; use tile={align} or more"
+        )
+    return tile  # global attention: no step would be exact
+
+
+def _check_numbers(tile: int, halo: int, mode: str, align: int | None, batch_size: int | None) -> None:
+    least = {"tile": (tile, 1), "halo": (halo, 0), "align": (align, 1), "batch_size": (batch_size, 1)}
+    for name, (value, low) in least.items():
+        if value is None and name in ("align", "batch_size"):
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+            raise ValueError(f"{name}={value!r}: expected a whole number, {low} or more")
+    if mode not in ("crop", "blend"):
+        raise ValueError(f"mode={mode!r} is unknown; choose 'crop' (exact, for unpadded models) or 'blend'")
+
+
+def _check_side(model: nn.Module, tile: int, halo: int, mode: str) -> None:
+    """Whether the model takes tile + 2 * halo pixels and answers for what is wanted, as far as it says so."""
+    side, margin, fixed = tile + 2 * halo, attribute(model, "margin"), getattr(model, "img_size", None)
+    if margin and halo != margin:
+        raise ValueError(f"halo={halo}: the model loses {margin} pixels on each side of its input; use halo={margin}")
+    if margin and mode == "blend":
+        raise ValueError(
+            "mode='blend' needs a model with padding; this one loses a margin, and mode='crop' is exact for it"
+        )
+    if fixed and tuple(fixed) != (side, side):
+        raise ValueError(
+            f"tile={tile} and halo={halo} give the model {side} pixels a side; it takes {fixed[0]} x {fixed[1]}: use "
+            f"tile={max(1, fixed[0] - 2 * halo)} with this halo"
+        )
+    if hasattr(model, "nearest_sizes"):
+        sizes = [size for size in model.nearest_sizes(side) if size]
+        works = [str(size - 2 * halo) for size in sizes if size > 2 * halo]
+        if side not in sizes:
+            raise ValueError(
+                f"tile={tile} and halo={halo} give the model {side} pixels a side, which it cannot take; the nearest "
+                f"tiles that work with this halo: {' and '.join(works)}"
+            )
+
+
+def _check_out(out, image, classes: int | None) -> None:
+    if out is None:
+        return
+    shape = (*image.shape[:2], classes or out.shape[-1])
+    if tuple(out.shape) != shape or not str(out.dtype).startswith("float"):
+        raise ValueError(f"out is {out.dtype} {tuple(out.shape)}; expected floats {shape}")
+
+
+def _check_scores(scores: Tensor, tile: int, halo: int, mode: str) -> None:
+    """The first answer shows what a model that says nothing about itself does with its input."""
+    side, found = tile + 2 * halo, tuple(scores.shape[2:])
+    if found == (side, side) or (found == (tile, tile) and mode == "crop"):
+        return
+    margin = (side - found[0]) // 2
+    hint = f"; if it has no padding, use mode='crop' and halo={margin}" if margin > 0 else ""
+    raise ValueError(
+        f"for {side} x {side} pixels the model gave scores of {found[0]} x {found[1]}; expected as many as pixels, or "
+        f"in mode 'crop' the {tile} x {tile} in the middle{hint}"
+    )

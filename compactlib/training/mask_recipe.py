@@ -1,0 +1,60 @@
+"""How a segmentation model is trained, as data."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from compactlib.segmentation import LOSSES, Augmentation
+from compactlib.training.base_recipe import BaseRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskRecipe(BaseRecipe):
+    """Settings of `fit` for masks. The defaults suit small images on a laptop; NAMED has the papers'.
+
+    Image, mask and weight map always go through the same geometry; see compactlib.segmentation.Augmentation.
+    """
+
+    batch_size: int = 8
+    loss: str = "dice_ce"  # a name in compactlib.segmentation.LOSSES; "weighted_ce" has U-Net's weight map
+    crop: int = 0  # side of random crops, pixels; 0 = whole images
+    crops_per_image: int = 1  # crops, or whole images in new disguise, of each image in an epoch
+    flip: bool = True  # random flips, left-right and up-down
+    rot90: bool = False  # random quarter turns
+    rotate: float = 0.0  # random rotations by up to this many degrees
+    scale: float = 0.0  # random zoom by up to this share
+    shift: float = 0.0  # random shifts by up to this many pixels
+    elastic: float = 0.0  # elastic deformation: standard deviation in pixels on a 3 x 3 grid
+    intensity: float = 0.0  # random brightness and contrast by up to this share
+    speckle: float = 0.0  # standard deviation of multiplicative noise
+
+    # "unet_paper" (Section 3): one large tile a step, momentum 0.99, weight map, elastic deformation; learning rate and
+    # length are not printed there. "swin_unet_paper" (Section 4.2); lr, poly schedule, epochs and loss from its code.
+    NAMED: ClassVar[dict[str, dict[str, Any]]] = {
+        "laptop": {},
+        "unet_paper": dict(
+            epochs=200, batch_size=1, optimizer="sgd", momentum=0.99, lr=1e-3, schedule="constant", warmup_epochs=0,
+            weight_decay=0.0, loss="weighted_ce", crop=388, crops_per_image=4, rotate=180.0, shift=20.0, elastic=10.0,
+            intensity=0.2,
+        ),
+        "swin_unet_paper": dict(
+            epochs=150, batch_size=24, optimizer="sgd", momentum=0.9, lr=0.05, min_lr=0.0, schedule="poly",
+            warmup_epochs=0, weight_decay=1e-4, loss="dice_ce", rot90=True, rotate=20.0,
+        ),
+    }  # fmt: skip
+
+    def limits(self) -> dict[str, tuple[float, float]]:
+        return super().limits() | {
+            "crop": (0, 65_536), "crops_per_image": (1, 100_000), "rotate": (0, 180), "scale": (0, 0.9),
+            "shift": (0, 10_000), "elastic": (0, 1000), "intensity": (0, 0.9), "speckle": (0, 1),
+        }  # fmt: skip
+
+    def choices(self) -> dict[str, tuple[str, ...]]:
+        return super().choices() | {"loss": tuple(LOSSES)}
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """The part of the recipe that changes images, masks and weight maps."""
+        return Augmentation(
+            flip=self.flip, rot90=self.rot90, rotate=self.rotate, scale=self.scale, shift=self.shift,
+            elastic=self.elastic, intensity=self.intensity, speckle=self.speckle,
+        )  # fmt: skip

@@ -1,0 +1,108 @@
+"""Training a segmentation model: its batches, its loss, its metrics. `fit` does the rest."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+from torchvision.transforms.functional import center_crop
+from tqdm.auto import tqdm
+
+from compactlib.datasets import MaskSet, SegmentationData
+from compactlib.raster import mirror_indices
+from compactlib.segmentation import LOSSES, augment, label_instances, weight_map
+from compactlib.training.evaluate_masks import evaluate_masks
+from compactlib.training.mask_recipe import MaskRecipe
+
+
+class Segmentation:
+    """The task of `fit` for SegmentationData. `score` names the metric by which the best epoch is chosen."""
+
+    recipe_class, score = MaskRecipe, "val_iou"
+
+    def __init__(self, model: nn.Module, data: SegmentationData, recipe: MaskRecipe, device: torch.device):
+        self.data, self.recipe, self.device = data, recipe, device
+        self.loss_function, self.augmentation = LOSSES[recipe.loss], recipe.augmentation
+        self.margin, self.window = getattr(model, "margin", 0), _window(model, data, recipe)
+
+    def training_set(self) -> Dataset:
+        weights = weight_maps(self.data.train) if self.recipe.loss == "weighted_ce" else None
+        return TrainingMasks(self.data.train, weights, self.window, self.margin, self.recipe.crops_per_image)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Nothing changes from epoch to epoch."""
+
+    def loss(self, model: nn.Module, images: Tensor, masks: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The recipe's loss of a batch: images uint8 (b, h, w, c), masks uint8 (b, h, w), weights float (b, h, w)."""
+        x = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
+        target = masks.to(self.device).long()
+        weights = None if weights is None else weights.to(self.device)
+        x, target, weights = augment(x, target, weights, self.augmentation)
+        mean, std = (torch.tensor(v, device=self.device).view(1, -1, 1, 1) for v in (self.data.mean, self.data.std))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+            logits = model((x - mean) / std)
+        size = list(logits.shape[-2:])  # an unpadded model answers for the middle of its input
+        weights = None if weights is None else center_crop(weights, size)
+        return self.loss_function(logits.float(), center_crop(target, size), weights)
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        found = evaluate_masks(model, self.data, "val")
+        scores = {"val_accuracy": found.accuracy, "val_iou": found.mean_iou, "val_dice": found.mean_dice}
+        return {"val_loss": found.loss, **scores}
+
+
+class TrainingMasks(Dataset):
+    """Batches of windows of images and masks for a DataLoader, `crops_per_image` of each image in an epoch.
+
+    window: height and width of the part that is learned; margin: pixels of context around it, mirrored where the image
+    ends. Where a window is as large as the image it starts at its corner, else at a random place.
+    """
+
+    def __init__(
+        self, part: MaskSet, weights: np.ndarray | None, window: tuple[int, int], margin: int, crops_per_image: int
+    ):
+        self.arrays = [part.images, part.masks] + ([] if weights is None else [weights])
+        self.window, self.margin, self.crops = window, margin, crops_per_image
+
+    def __len__(self) -> int:
+        return len(self.arrays[0]) * self.crops
+
+    def __getitems__(self, indices: list[int]) -> tuple[Tensor, ...]:
+        pieces = [self._piece(index % len(self.arrays[0])) for index in indices]
+        return tuple(torch.from_numpy(np.stack(arrays)) for arrays in zip(*pieces, strict=True))
+
+    def _piece(self, index: int) -> list[np.ndarray]:
+        """One window of each array, with its margin."""
+        rows, columns = (self._stretch(*sides) for sides in zip(self.arrays[0].shape[1:3], self.window, strict=True))
+        return [array[index][rows[:, None], columns] for array in self.arrays]
+
+    def _stretch(self, length: int, window: int) -> np.ndarray:
+        free = length - window
+        start = int(torch.randint(free + 1, ())) if free > 0 else 0
+        return mirror_indices(start - self.margin, start + window + self.margin, length)
+
+
+def weight_maps(part: MaskSet) -> np.ndarray:
+    """U-Net's weight map of each mask (n, h, w), float32. The objects are the connected parts of what is not class 0.
+
+    The border term stays in the background: on the rims of the cells too, where the formula as printed puts it as well,
+    it pulls against itself, and hardly a gap opened in the notebook's short training.
+    """
+    masks = tqdm(part.masks, desc="weight maps", leave=False, delay=5)
+    return np.stack([weight_map(label_instances(mask), border="background") for mask in masks])
+
+
+def _window(model: nn.Module, data: SegmentationData, recipe: MaskRecipe) -> tuple[int, int]:
+    """Height and width of what is learned in one piece: the crop or the image, made larger until the model takes it."""
+    wanted = [recipe.crop] * 2 if recipe.crop else list(data.img_size)
+    fixed = getattr(model, "img_size", None)
+    if fixed and tuple(wanted) != tuple(fixed):
+        what = f"crop={recipe.crop}" if recipe.crop else f"images of {wanted[0]}x{wanted[1]} pixels"
+        raise ValueError(
+            f"the model takes {fixed[0]}x{fixed[1]} pixels, the recipe gives {what}; set crop={fixed[0]} or build the "
+            f"model with img_size={wanted[0]}"
+        )
+    if not hasattr(model, "nearest_sizes"):
+        return wanted[0], wanted[1]
+    margin = 2 * model.margin
+    height, width = (model.nearest_sizes(side + margin)[1] - margin for side in wanted)
+    return height, width
