@@ -45,8 +45,10 @@ lab: $(READY)    ## open the course in JupyterLab
 student: $(READY) ## write the notebooks without their solutions into student/
 	$(BIN)/python -m compactlib student
 
-bench: $(READY)  ## measure the training step against the reference operations (5 minutes; run it alone)
+bench: $(READY)  ## measure training steps and tiled prediction against other libraries (15 minutes; run it alone)
 	$(BIN)/python tests/benchmarks/training_step.py
+	$(BIN)/python tests/benchmarks/segmentation_step.py
+	$(BIN)/python tests/benchmarks/tiled_prediction.py
 
 refresh: $(READY) ## re-execute the notebooks in place, before a commit
 	$(BIN)/python -m compactlib refresh all

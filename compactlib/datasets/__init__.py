@@ -14,6 +14,7 @@ from .cards import Card, File, Source, names, read_card
 from .data import ImageData, ImageSet, MaskSet, SegmentationData
 from .errors import BadPair, DamagedFile, DatasetNotFound
 from .folder import from_folder
+from .images import channel_statistics
 from .loading import load
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "MaskSet",
     "SegmentationData",
     "Source",
+    "channel_statistics",
     "from_folder",
     "load",
     "names",

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 from torch.utils.data import Dataset
 
 from .cards import Card
@@ -137,19 +136,3 @@ class SegmentationData(_Data):
     train: MaskSet
     val: MaskSet
     test: MaskSet
-
-    def instances(self, part: str = "train", of: int = 1) -> np.ndarray:
-        """Number the objects of class `of` in each mask of `part` ("train", "val" or "test").
-
-        uint16 (n, height, width): 0 elsewhere, then 1, 2, ... for each connected component (diagonal neighbours are
-        connected). For "cells" these are exactly the cells. Raises ValueError for another part or class.
-        """
-        if part not in ("train", "val", "test"):
-            raise ValueError(f"part must be 'train', 'val' or 'test', not {part!r}.")
-        if of not in range(self.num_classes):
-            raise ValueError(f"of must be a class index from 0 to {self.num_classes - 1}, not {of!r}.")
-        masks = getattr(self, part).masks
-        numbered = np.zeros(masks.shape, np.uint16)
-        for index, mask in enumerate(masks):
-            ndimage.label(mask == of, np.ones((3, 3), int), output=numbered[index])
-        return numbered

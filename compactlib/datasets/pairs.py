@@ -131,6 +131,8 @@ def _classes(mask: Image.Image, name: str, values: dict[int, int], class_names: 
         )
     if array.dtype == bool:
         array = array.astype(np.uint8)
+    if array.dtype.kind not in "ui":
+        raise BadPair(f"{name} holds numbers of type {array.dtype}; a mask holds integers that name the classes.")
     found = np.unique(array)
     if unknown := [value for value in found.tolist() if value not in values]:
         shown = ", ".join(map(str, unknown[:10])) + (", ..." if len(unknown) > 10 else "")

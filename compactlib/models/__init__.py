@@ -14,6 +14,7 @@ from compactlib.models.inspection import (
     attention_maps,
     count_macs,
     count_parameters,
+    eval_mode,
     pool_weights,
     window_attention_maps,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "attention_maps",
     "count_macs",
     "count_parameters",
+    "eval_mode",
     "find_checkpoint",
     "imagenet_state_dict",
     "load_imagenet",

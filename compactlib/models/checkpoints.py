@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from huggingface_hub import try_to_load_from_cache
 from safetensors.torch import load_file
 
 from compactlib.paths import cache_dir, data_dir
@@ -78,6 +77,10 @@ def unwrap(content: Mapping) -> Mapping[str, torch.Tensor]:
 
 def imagenet_state_dict(name: str) -> Mapping[str, torch.Tensor]:
     """ImageNet weights for a named Swin model: timm's copy where its cache has one, else as `official_state_dict`."""
+    from huggingface_hub import try_to_load_from_cache  # timm's way to its weights
+
+    if name not in OFFICIAL:
+        raise ValueError(f"no ImageNet weights for {name!r}; there are some for: {', '.join(OFFICIAL)}")
     timm_name = f"{Path(OFFICIAL[name]).stem}.ms_in1k"
     cached = try_to_load_from_cache(f"timm/{timm_name}", "model.safetensors")
     if isinstance(cached, str) and not find_checkpoint(name):

@@ -4,6 +4,9 @@ The attention of the forward pass is a fused operation that never holds its weig
 from the query and key that a hook picks up, so that a normal forward pass stays what it is.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -91,9 +94,17 @@ def count_macs(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
 
 
 def _eval_forward(model: nn.Module, function, images: Tensor) -> Tensor:
-    training = model.training
+    with eval_mode(model):
+        return function(images)
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Within `with`, the model is in eval mode; afterwards each of its modules is in the mode it was in."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        return function(images)
+        yield
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training

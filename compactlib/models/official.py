@@ -18,16 +18,19 @@ def load_official(model: nn.Module, state_dict: Mapping[str, Tensor]) -> nn.Modu
 
     A CompactTransformer takes those of SHI-Labs/Compact-Transformers, a UNet those of milesial/Pytorch-UNet (or of a
     plain list of layers), a SwinTransformer those of microsoft/Swin-Transformer or timm, a SwinUnet those of
-    HuCaoFighting/Swin-Unet. A positional embedding of a CompactTransformer for another (square) image size is
-    interpolated as the authors' helper does; a table of sinusoids is made anew for the new size instead. A head with
-    another number of classes keeps its initial values, and a warning says so. The model then computes what the authors'
-    model computes.
+    HuCaoFighting/Swin-Unet or, where the weights have no decoder, a Swin Transformer's (see `load_imagenet`). A
+    positional embedding of a CompactTransformer for another (square) image size is interpolated as the authors' helper
+    does; a table of sinusoids is made anew for the new size instead. A head with another number of classes keeps its
+    initial values, and a warning says so. The model then computes what the authors' model computes.
 
     Raises:
         TypeError: a model that has no official counterpart.
         ValueError: keys or shapes that do not fit, listed.
     """
     state_dict = unwrap(state_dict)
+    if isinstance(model, SwinUnet) and not any("layers_up." in key for key in state_dict):
+        load_imagenet(model, state_dict)
+        return model
     renamed = {name: state_dict[key] for key, name in renaming(model, state_dict).items()}
     if isinstance(model, CompactTransformer):
         _fit_positions(model, renamed)

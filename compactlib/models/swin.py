@@ -116,6 +116,7 @@ class SwinEncoder(nn.Module):
         if len(depths) != len(num_heads) or not depths:
             raise ValueError(f"depths={depths} and num_heads={num_heads} must name the same stages, at least one")
         self.img_size = to_2tuple(img_size)
+        at_least(1, height=self.img_size[0], width=self.img_size[1])
         self.patch_size, self.in_chans, self.embed_dim = patch_size, in_chans, embed_dim
         self.grids = stage_grids(self.img_size, patch_size, len(depths), window_size)  # (grid, window) of each stage
         self.num_features = embed_dim * 2 ** (len(depths) - 1)
@@ -140,6 +141,11 @@ class SwinEncoder(nn.Module):
         grid, window = self.grids[i]
         dim, heads = self.embed_dim * 2**i, self.num_heads[i]
         return SwinStage(dim, grid, heads, window, self.drop_paths[i], **change, **self.block_settings)
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of the tables of positions, which the authors do not decay; timm's optimizers ask for them."""
+        tables = ("relative_position_bias_table", "absolute_pos_embed")
+        return {name for name, _ in self.named_parameters() if name.endswith(tables)}
 
     def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Images -> the last stage's tokens, and the tokens at the start of every stage, each (b, H, W, d)."""

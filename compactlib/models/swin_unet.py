@@ -146,6 +146,7 @@ class SwinUnet(SwinEncoder):
         if not 0 <= skips <= last:
             raise ValueError(f"skips={skips}; a model of {last + 1} stages has 0 to {last} skip connections")
         self.num_classes = num_classes
+        self.repeats_grey = in_chans == 3
         self.skips = skips
         self.stride = math.lcm(*(patch_size * 2**i * window for i, (_, window) in enumerate(self.grids)))
 
@@ -165,7 +166,7 @@ class SwinUnet(SwinEncoder):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Images -> tokens of the decoder after its last norm, (b, H, W, embed_dim) at 1 / patch_size of the image."""
-        if self.in_chans == 3 and x.ndim == 4 and x.shape[1] == 1:
+        if self.repeats_grey and x.ndim == 4 and x.shape[1] == 1:
             x = x.expand(-1, 3, -1, -1)
         x, starts = self.encode(x)
         for k, (layer, linear) in enumerate(zip(self.layers_up, self.concat_back_dim, strict=True)):

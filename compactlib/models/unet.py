@@ -115,7 +115,13 @@ class UNet(nn.Module):
                 "upsample='bilinear' needs padded=True: interpolation depends on where the map ends, so that tiles of "
                 "an unpadded U-Net would no longer fit together; use upsample='transpose'"
             )
+        if norm in ("group", "instance") and not padded:
+            raise ValueError(
+                f"norm={norm!r} needs padded=True: its statistics depend on what a tile shows, so that tiles of an "
+                "unpadded U-Net would no longer fit together; use norm='none' or 'batch'"
+            )
         self.in_chans, self.num_classes = in_chans, num_classes
+        self.norm = norm
         self.width, self.depth, self.padded = width, depth, padded
         self.stride = 2**depth
         self.margin = 0 if padded else 6 * 2**depth - 4
@@ -179,10 +185,11 @@ class UNet(nn.Module):
         """The largest side up to `side`, and the smallest from `side` on, that the model takes; None: there is none.
 
         Unpadded, every pooling must meet an even side and the output must have a pixel: side + 4 is a multiple of
-        2^depth (16 k + 12 for depth 4). Padded, any side that can be halved `depth` times.
+        2^depth (16 k + 12 for depth 4). Padded, any side that can be halved `depth` times; with an instance norm the
+        smallest map must have more than one pixel.
         """
         if self.padded:
-            smallest = self.stride
+            smallest = 2 * self.stride if self.norm == "instance" else self.stride
             below = side
         else:
             smallest = (2 * self.margin + 5 + self.stride - 1) // self.stride * self.stride - 4

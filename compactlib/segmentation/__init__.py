@@ -2,7 +2,7 @@
 
 from compactlib.segmentation.augmentation import Augmentation, augment, elastic_displacement, warp
 from compactlib.segmentation.baseline import ThresholdBaseline
-from compactlib.segmentation.losses import LOSSES, cross_entropy, dice_ce_loss, dice_loss, focal_loss, loss_by_name
+from compactlib.segmentation.losses import LOSSES, cross_entropy, dice_ce_loss, dice_loss, focal_loss
 from compactlib.segmentation.metrics import (
     class_dice,
     class_iou,
@@ -48,7 +48,6 @@ __all__ = [
     "hd95",
     "iou",
     "label_instances",
-    "loss_by_name",
     "mean_dice",
     "mean_iou",
     "pixel_accuracy",

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from compactlib.models import eval_mode
 from compactlib.raster import Window, read_window
 
 WHITE = {"uint8": 255, "uint16": 65535}  # floats are taken as they are
@@ -25,24 +26,23 @@ class WindowModel:
         self.model, self.image = model, image
         first = next((p for p in chain(model.parameters(), model.buffers()) if p.is_floating_point()), torch.empty(0))
         self.device, self.dtype = first.device, first.dtype
-        self.white = WHITE.get(str(image[:1, :1].dtype).removeprefix("torch."), 1)
+        self.white = WHITE.get(_type_name(image), 1)
         self.mean, self.std = self._per_channel(mean, std, image.shape[2])
 
     def __enter__(self) -> "WindowModel":
-        self.modes = [(module, module.training) for module in self.model.modules()]
-        self.model.eval()
+        self.mode = eval_mode(self.model)
+        self.mode.__enter__()
         return self
 
     def __exit__(self, *error) -> None:
-        for module, training in self.modes:
-            module.training = training
+        self.mode.__exit__(*error)
 
     @torch.inference_mode()
     def __call__(self, sources: Sequence[Window]) -> Tensor:
         """Class scores float32 (b, k, h, w), on the CPU, of windows of one size."""
         pixels = np.stack([read_window(self.image, source) for source in sources])  # (b, h, w, c)
-        if pixels.dtype == np.uint16:  # PyTorch can do little with these
-            pixels = pixels.astype(np.float32)
+        if pixels.dtype == np.uint16 or not pixels.dtype.isnative:
+            pixels = pixels.astype(np.float32)  # PyTorch can do little with uint16, and nothing with foreign bytes
         pixels = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
         # Not .contiguous(): with one channel that keeps strides for which convolutions take other kernels, and the last
         # digits would depend on how an image came here.
@@ -76,15 +76,23 @@ def check_image(model: nn.Module, image) -> None:
     if len(shape) != 3 or 0 in shape:
         hint = "; add the channel axis: image[..., None]" if len(shape) == 2 else ""
         raise ValueError(f"an image of shape {shape}; expected (H, W, C) with pixels in it{hint}")
-    dtype = str(image[:1, :1].dtype).removeprefix("torch.")
+    dtype = _type_name(image)
     if dtype not in WHITE and not dtype.startswith("float"):
         raise ValueError(f"an image of type {dtype}; expected uint8, uint16, or floats as the model takes them")
     channels = attribute(model, "in_chans")
-    if channels and shape[2] != channels:
+    grey = shape[2] == 1 and getattr(model, "repeats_grey", False)
+    if channels and shape[2] != channels and not grey:
         raise ValueError(f"an image of {shape[2]} channels; the model has in_chans={channels}")
 
 
+def _type_name(image) -> str:
+    """The name of an array's or a tensor's number type, without its byte order."""
+    dtype = image[:1, :1].dtype
+    return dtype.name if isinstance(dtype, np.dtype) else str(dtype).removeprefix("torch.")
+
+
 def attribute(model: nn.Module, name: str) -> int | None:
-    """A number that our models say about themselves (margin, stride, in_chans, num_classes); None from other models."""
-    value = getattr(model, name, None)  # an nn.Conv2d has a stride, too: a tuple
+    """A number that our models say about themselves (margin, stride, in_chans, num_classes), also through the wrapper
+    of DataParallel; None from other models."""
+    value = getattr(getattr(model, "module", model), name, None)  # an nn.Conv2d has a stride, too: a tuple
     return value if isinstance(value, int) else None

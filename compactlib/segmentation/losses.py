@@ -41,7 +41,7 @@ def dice_loss(logits: Tensor, target: Tensor, weight: Weights = None) -> Tensor:
     """
     counted = _check(logits, target)
     weight = _class_weights(weight, logits)
-    p = logits.softmax(dim=1) * counted[:, None]  # (n, k, h, w)
+    p = logits.float().softmax(dim=1) * counted[:, None]  # (n, k, h, w); the sums would overflow in float16
     t = target[:, None] == torch.arange(logits.shape[1], device=logits.device)[:, None, None]
     common, squares = (p * t).sum(dim=(0, 2, 3)), p.square().sum(dim=(0, 2, 3)) + t.sum(dim=(0, 2, 3))  # (k,)
     loss = 1 - (2 * common + 1e-5) / (squares + 1e-5)
@@ -116,13 +116,6 @@ LOSSES: dict[str, Loss] = {
     "dice_ce": _dice_ce,
     "focal": _focal,
 }
-
-
-def loss_by_name(name: str) -> Loss:
-    """The loss `name` of LOSSES; ValueError with the names that there are."""
-    if name not in LOSSES:
-        raise ValueError(f"loss={name!r} is unknown; choose one of {', '.join(map(repr, LOSSES))}")
-    return LOSSES[name]
 
 
 def _class_weights(weight: Weights, logits: Tensor) -> Tensor | None:

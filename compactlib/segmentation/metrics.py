@@ -70,7 +70,10 @@ def confusion(pred: Mask, target: Mask, num_classes: int) -> Tensor:
     """
     from torchmetrics.functional.classification import multiclass_confusion_matrix  # here: it takes seconds to import
 
-    pred, target = (torch.as_tensor(ids).long() for ids in (pred, target))
+    pred, target = (  # a tensor cannot look at an array from behind, as a flipped one does
+        (torch.as_tensor(ids) if isinstance(ids, Tensor) else torch.from_numpy(np.ascontiguousarray(ids))).long()
+        for ids in (pred, target)
+    )
     if pred.shape != target.shape:
         raise ValueError(f"prediction of shape {tuple(pred.shape)} and truth of shape {tuple(target.shape)} differ")
     counted = target != 255

@@ -80,8 +80,9 @@ def _unpadded_tile(model: nn.Module, wanted: int, margin: int) -> int:
 
 def _one_pass(model: nn.Module, image, mean, std, stride: int, out: np.ndarray | None) -> np.ndarray:
     height, width = image.shape[:2]
+    smallest = model.nearest_sizes(1)[1] if hasattr(model, "nearest_sizes") else 1
     with WindowModel(model, image, mean, std) as run:
-        source = Window(0, 0, -(-height // stride) * stride, -(-width // stride) * stride)
+        source = Window(0, 0, *(max(smallest, -(-side // stride) * stride) for side in (height, width)))
         scores = run([source])[0, :, :height, :width].permute(1, 2, 0).numpy()
     if out is None:
         return np.ascontiguousarray(scores)

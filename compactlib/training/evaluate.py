@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from compactlib.datasets import ImageData, SegmentationData
+from compactlib.models import eval_mode
 from compactlib.training.augment import to_input
 from compactlib.training.evaluate_masks import MaskEvaluation, evaluate_masks
 
@@ -54,13 +55,10 @@ def evaluate(
 def evaluate_classifier(model: nn.Module, data: ImageData, split: str, batch_size: int = 512) -> Evaluation:
     """`evaluate` for ImageData, in batches of `batch_size` images."""
     images, labels = getattr(data, split).images, getattr(data, split).labels
-    device, training = next(model.parameters()).device, model.training
-    model.eval()
-    try:
+    device = next(model.parameters()).device
+    with eval_mode(model):
         batches = torch.from_numpy(images).split(batch_size)
         logits = torch.cat([model(to_input(batch, data.mean, data.std, device)).float().cpu() for batch in batches])
-    finally:
-        model.train(training)
     loss = F.cross_entropy(logits, torch.from_numpy(labels)).item()
     accuracy = (logits.argmax(dim=1).numpy() == labels).mean().item()
     return Evaluation(loss, accuracy, labels, logits.softmax(dim=1).numpy())

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compactlib.datasets import MaskSet, SegmentationData
+from compactlib.models import eval_mode
 from compactlib.segmentation import class_dice, class_iou, confusion, mean_dice, mean_iou, pixel_accuracy, predict_image
 from compactlib.training.augment import to_input
 
@@ -55,11 +56,10 @@ def evaluate_masks(
     """`evaluate` for SegmentationData. An image that the model cannot take whole, or whose side is above `tile` pixels,
     is segmented by overlap-tile (compactlib.segmentation.predict_image)."""
     part: MaskSet = getattr(data, split)
-    device, training = next(model.parameters()).device, model.training
-    model.eval()
+    device = next(model.parameters()).device
     loss, pixels, predictions = 0.0, 0, []
     counts = np.zeros((data.num_classes, data.num_classes), np.int64)
-    try:
+    with eval_mode(model):
         for start in range(0, len(part), batch_size):
             images, masks = part.images[start : start + batch_size], part.masks[start : start + batch_size]
             scores = _scores(model, images, data, device, tile)  # (b, classes, h, w)
@@ -69,8 +69,6 @@ def evaluate_masks(
             predicted = scores.argmax(dim=1)
             counts += np.asarray(confusion(predicted, target, data.num_classes))
             predictions.append(predicted.numpy().astype(np.uint8))
-    finally:
-        model.train(training)
     return MaskEvaluation(loss / max(1, pixels), counts, np.concatenate(predictions))
 
 

@@ -45,7 +45,8 @@ def start_run(
 
 
 def _facts(model: nn.Module, data: ImageData | SegmentationData) -> dict[str, Any]:
-    """What has to be the same for a run to go on: the model's layers, and the very images and labels or masks."""
+    """What has to be the same for a run to go on: the model's layers, the very images, labels and masks; those for
+    validation too, because the best epoch, early stopping and the plateau hang on them."""
     layers = {
         f"{name}.{key}": value
         for name, module in model.named_modules()
@@ -53,7 +54,7 @@ def _facts(model: nn.Module, data: ImageData | SegmentationData) -> dict[str, An
         if isinstance(value, (bool, int, float, str, tuple)) and key != "training"
     }
     arrays = hashlib.sha256(str((data.mean, data.std)).encode())
-    for array in vars(data.train).values():  # images, and labels or masks
+    for array in [*vars(data.train).values(), *vars(data.val).values()]:  # images, and labels or masks
         arrays.update(np.ascontiguousarray(array))
     return {
         "model": f"{type(model).__name__} {hashlib.sha256(str(layers).encode()).hexdigest()[:12]}",
@@ -65,7 +66,7 @@ def finish_epoch(out, state: Progress, row: dict[str, float], score: float, modu
     """Enter the epoch's row into the progress, and write it all if there is a folder. Whether it is the best."""
     state.epoch = row["epoch"]
     state.history.append(row)
-    improved = score > state.best
+    improved = score > state.best or not state.best_epoch  # a score may be nan: nothing counted
     if improved:
         state.best, state.best_epoch = score, row["epoch"]
     if out is None:

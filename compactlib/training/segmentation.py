@@ -94,15 +94,16 @@ def weight_maps(part: MaskSet) -> np.ndarray:
 def _window(model: nn.Module, data: SegmentationData, recipe: MaskRecipe) -> tuple[int, int]:
     """Height and width of what is learned in one piece: the crop or the image, made larger until the model takes it."""
     wanted = [recipe.crop] * 2 if recipe.crop else list(data.img_size)
-    fixed = getattr(model, "img_size", None)
-    if fixed and tuple(wanted) != tuple(fixed):
-        what = f"crop={recipe.crop}" if recipe.crop else f"images of {wanted[0]}x{wanted[1]} pixels"
-        raise ValueError(
-            f"the model takes {fixed[0]}x{fixed[1]} pixels, the recipe gives {what}; set crop={fixed[0]} or build the "
-            f"model with img_size={wanted[0]}"
-        )
+    margin = 2 * getattr(model, "margin", 0)
+    if fixed := getattr(model, "img_size", None):
+        answers = [side - margin for side in fixed]  # height and width of the model's output
+        if wanted != answers:
+            what = f"crop={recipe.crop}" if recipe.crop else f"images of {wanted[0]}x{wanted[1]} pixels"
+            raise ValueError(
+                f"the model answers for {answers[0]}x{answers[1]} pixels, the recipe gives {what}; "
+                f"set crop={answers[0]} or build the model with another img_size"
+            )
     if not hasattr(model, "nearest_sizes"):
         return wanted[0], wanted[1]
-    margin = 2 * model.margin
     height, width = (model.nearest_sizes(side + margin)[1] - margin for side in wanted)
     return height, width

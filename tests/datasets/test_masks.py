@@ -72,21 +72,9 @@ def test_parts_do_not_share_a_picture(dish, land):
         assert len(set(union)) == len(union)
 
 
-def test_instances_are_the_cells(dish):
-    found = dish.instances("test")
-    assert found.dtype == np.uint16 and found.shape == dish.test.masks.shape
-    for k in range(16):
-        assert (found[k] == cells(64, 64, 1_000_000 + k)[1]).all()
-
-
-def test_instances_of_any_class_are_scikit_images_components(land):
-    for index in (0, 4):
-        for ours, mask in zip(land.instances("val", of=index), land.val.masks, strict=True):
-            assert (ours == label(mask == index, connectivity=2)).all()
-    with pytest.raises(ValueError, match="part must be 'train', 'val' or 'test', not 'all'"):
-        land.instances("all")
-    with pytest.raises(ValueError, match="class index from 0 to 4, not 5"):
-        land.instances("val", of=5)
+def test_the_connected_parts_of_a_mask_are_the_cells(dish):
+    for k, mask in enumerate(dish.test.masks):
+        assert (label(mask, connectivity=1) == cells(64, 64, 1_000_000 + k)[1]).all()
 
 
 def test_the_split_is_the_one_of_the_results_on_record(dish):

@@ -246,3 +246,23 @@ def test_load_imagenet_from_a_swin_of_another_depth():
     left = load_imagenet(model, swin.state_dict())
     assert torch.equal(model.layers_up[1].blocks[1].attn.qkv.weight, swin.layers[2].blocks[1].attn.qkv.weight)
     assert "output.weight" in left and not any(key.startswith("layers.") for key in left)
+
+
+def test_load_official_takes_a_swin_transformer_too():
+    arguments = dict(img_size=32, window_size=1, embed_dim=8, num_heads=(1, 1, 2, 2))
+    swin = timm.create_model("swin_scratch_tiny", depths=(2, 2, 2, 2), **arguments)
+    by_rule, at_once = (timm.create_model("swin_unet_tiny", **arguments) for _ in range(2))
+    at_once.load_state_dict(by_rule.state_dict())
+    load_imagenet(by_rule, swin.state_dict())
+    load_official(at_once, swin.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(by_rule.parameters(), at_once.parameters(), strict=True))
+    assert torch.equal(at_once.layers_up[3].blocks[0].mlp.fc1.weight, swin.layers[0].blocks[0].mlp.fc1.weight)
+
+
+def test_tables_of_positions_do_not_decay():
+    model = timm.create_model(
+        "swin_unet_tiny", img_size=32, window_size=1, embed_dim=8, num_heads=(1, 1, 2, 2), ape=True
+    )
+    names = model.no_weight_decay()
+    assert "absolute_pos_embed" in names and len(names) == 1 + 14  # 8 blocks down, 6 up
+    assert names <= {name for name, _ in model.named_parameters()}

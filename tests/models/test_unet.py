@@ -221,3 +221,17 @@ def test_milesials_names_for_both_forms_and_what_its_script_saves_beside():
             timm.create_model("unet", width=4, depth=2, upsample=upsample), weights | {"mask_values": [0, 1]}
         )
         assert all(torch.equal(value, ours[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("norm", ["group", "instance"])
+def test_unpadded_takes_no_norm_that_looks_at_the_whole_tile(norm):
+    with pytest.raises(ValueError, match=f"norm='{norm}' needs padded=True"):
+        UNet(padded=False, norm=norm)
+
+
+def test_instance_norm_needs_more_than_one_pixel_at_the_bottom():
+    model = UNet(width=2, norm="instance")
+    assert model.nearest_sizes(16) == (None, 32)
+    model(torch.zeros(1, 3, 32, 32))
+    with pytest.raises(ValueError, match="32"):
+        model(torch.zeros(1, 3, 16, 16))

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torchvision.ops import sigmoid_focal_loss
 
-from compactlib.segmentation import LOSSES, cross_entropy, dice_ce_loss, dice_loss, focal_loss, loss_by_name
+from compactlib.segmentation import LOSSES, cross_entropy, dice_ce_loss, dice_loss, focal_loss
 from tests.conftest import GoldenCase, golden_cases
 
 
@@ -129,8 +129,6 @@ def test_mistakes_are_named(name, change, said, batch):
 
 
 def test_more_mistakes(batch):
-    with pytest.raises(ValueError, match="choose one of 'ce'"):
-        loss_by_name("mse")
     with pytest.raises(ValueError, match="weight_map"):
         LOSSES["weighted_ce"](*batch)
     with pytest.raises(ValueError, match="no pixel weights"):

@@ -50,4 +50,4 @@ def test_the_seed_draws_other_folds():
 @pytest.mark.parametrize("k", [1, 0, 10_000, 2.0, True])
 def test_a_number_of_folds_that_cannot_be(k):
     with pytest.raises(ValueError, match="k must be an integer from 2 to"):
-        next(folds(datasets.load("digits"), k))
+        folds(datasets.load("digits"), k)

@@ -195,7 +195,9 @@ def test_what_does_not_fit_together(cells, model, settings, message):
 def test_a_fixed_size_names_the_crop_that_fits(cells):
     small = dict(in_chans=1, num_classes=2, embed_dim=8, num_heads=(1, 1, 2, 2))
     model = timm.create_model("swin_unet_tiny", img_size=32, window_size=1, **small)
-    with pytest.raises(ValueError, match=r"takes 32x32 pixels, the recipe gives images of 64x64 pixels; set crop=32"):
+    with pytest.raises(
+        ValueError, match=r"answers for 32x32 pixels, the recipe gives images of 64x64 pixels; set crop=32"
+    ):
         fit(model, cells, quick(), progress=False)
     fit(model, cells, quick(epochs=1, crop=32), progress=False)
 
@@ -226,3 +228,32 @@ def test_the_papers_recipes():
     assert (unet_paper.momentum, unet_paper.batch_size, unet_paper.elastic) == (0.99, 1, 10.0)  # Section 3, 3.1
     swin_paper = MaskRecipe.from_params({"recipe": "swin_unet_paper"})
     assert (swin_paper.momentum, swin_paper.batch_size, swin_paper.weight_decay) == (0.9, 24, 1e-4)  # Section 4.2
+
+
+def test_a_fixed_unpadded_unet_learns_its_output(cells):
+    model = unet("unet_valid", img_size=60)  # margin 20
+    with pytest.raises(ValueError, match=r"answers for 20x20 pixels, the recipe gives crop=32; set crop=20"):
+        fit(model, cells, quick(crop=32), progress=False)
+    fit(model, cells, quick(epochs=1, crop=20), progress=False)
+
+
+@pytest.mark.parametrize("out", [False, True])
+def test_early_stopping_without_a_counted_pixel_ends_with_the_first_epoch(cells, out, tmp_path):
+    ignored = MaskSet(cells.val.images, np.full_like(cells.val.masks, 255))
+    data = dataclasses.replace(cells, val=ignored)
+    result = fit(unet(), data, quick(epochs=9, patience=1), tmp_path if out else None, progress=False)
+    assert result.best_epoch == 1 and len(result.history) == 2
+
+
+def test_another_validation_set_is_other_data(cells, tmp_path):
+    fit(unet(), cells, quick(epochs=1), tmp_path, progress=False)
+    other = dataclasses.replace(cells, val=cells.test)
+    with pytest.raises(ValueError, match="data: 'cells, .* there"):
+        fit(unet(), other, quick(epochs=1), tmp_path, progress=False)
+
+
+def test_evaluation_leaves_frozen_layers_frozen(cells):
+    model = unet().train()
+    model.encoder[0].norm1.eval()
+    evaluate(model, cells)
+    assert model.training and not model.encoder[0].norm1.training
