@@ -10,6 +10,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from compactlib.lab.figures import COLOURS
 
+SMOOTH = "antialiased"  # for pictures: noise shown pixel by pixel would fill a notebook
 NAMED = {  # a class keeps its colour through the course
     "background": "#3B3B3B", "field": "#E8D66B", "forest": "#009E73", "water": "#0072B2", "road": "#CC79A7",
     "building": "#D55E00", "cell": "#56B4E9", "membrane": "#3B3B3B", "pet": "#E69F00",
@@ -44,10 +45,10 @@ def masks(
         rows.append((name, [colour_mask(m, class_names) for m in found]))
         rows.append(("errors", [error_map(t, m) for t, m in zip(truth, found, strict=True)]))
     count = len(pictures)
-    figure, axes = plt.subplots(len(rows), count, figsize=(2.1 * count + 0.6, 2.1 * len(rows) + 0.5), squeeze=False)
+    figure, axes = plt.subplots(len(rows), count, figsize=(1.8 * count + 0.6, 1.8 * len(rows) + 0.5), squeeze=False)
     for line, (name, shown) in zip(axes, rows, strict=True):
         for axis, picture in zip(line, shown, strict=True):
-            axis.imshow(picture)
+            axis.imshow(picture, interpolation=SMOOTH if name == "image" else "nearest")
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(name)
     _legend(figure, class_names)
@@ -70,7 +71,7 @@ def panels(pictures: Mapping[str, np.ndarray], *, cmap: str = "viridis", size: f
         if picture.dtype == bool:
             axis.imshow(_rgb(255 * picture.astype(np.uint8)))
         elif picture.ndim == 3 or picture.dtype == np.uint8:
-            axis.imshow(_rgb(picture))
+            axis.imshow(_rgb(picture), interpolation=SMOOTH)
         else:
             shown = axis.imshow(picture, cmap=cmap)
             figure.colorbar(shown, ax=axis, shrink=0.8)
@@ -94,7 +95,7 @@ def u_shape(levels: Sequence[tuple[str, int, int]], title: str = "") -> Figure:
     lowest = int(np.argmin([side for _, _, side in levels]))
     last = len(levels) - 1
     level = [max(0, (k if k <= lowest else last - k) - 1) for k in range(len(levels))]
-    figure, axis = plt.subplots(figsize=(13, 1.25 * max(level) + 1.4))
+    figure, axis = plt.subplots(figsize=(11.5, 1.15 * max(level) + 1.4))
     for k, (name, channels, side) in enumerate(levels):
         colour = COLOURS[0] if k <= lowest else COLOURS[2]
         axis.add_patch(Rectangle((k - 0.42, -level[k] - 0.17), 0.84, 0.34, color=colour))
@@ -116,8 +117,9 @@ def overlap_tile(picture: np.ndarray, tile: int, halo: int, row: int = 0, column
     height, width = picture.shape[:2]
     padded = np.pad(picture, [(halo, halo + tile)] * 2 + [(0, 0)] * (picture.ndim - 2), mode="reflect")
     padded = padded[: 2 * halo + -(-height // tile) * tile, : 2 * halo + -(-width // tile) * tile]
-    figure, axis = plt.subplots(figsize=(7.5, 7.5))
-    axis.imshow(_rgb(padded), extent=(-halo, padded.shape[1] - halo, padded.shape[0] - halo, -halo))
+    figure, axis = plt.subplots(figsize=(5, 5))
+    frame = (-halo, padded.shape[1] - halo, padded.shape[0] - halo, -halo)
+    axis.imshow(_rgb(padded), interpolation=SMOOTH, extent=frame)
     axis.add_patch(Rectangle((0, 0), width, height, fill=False, edgecolor="white", linewidth=2.5))
     for y in range(0, height, tile):
         for x in range(0, width, tile):
@@ -126,7 +128,7 @@ def overlap_tile(picture: np.ndarray, tile: int, halo: int, row: int = 0, column
     side = tile + 2 * halo
     axis.add_patch(Rectangle((x - halo, y - halo), side, side, fill=False, edgecolor="#2E9BFF", linewidth=4))
     axis.add_patch(Rectangle((x, y), tile, tile, fill=False, edgecolor="#FFD400", linewidth=4))
-    axis.set(xlabel="pixels; outside the white frame the image is mirrored", title="blue is read, yellow is predicted")
+    axis.set(xlabel="pixels; mirrored outside the white frame", title="blue: read, yellow: predicted")
     return figure
 
 
@@ -147,7 +149,7 @@ def windows(picture: np.ndarray, window: int, shift: int = 0, title: str = "", a
 def learning(histories: Mapping[str, Sequence[Mapping[str, float]]], metric: str = "val_iou") -> Figure:
     """Training loss and a validation metric over the epochs, a colour a model."""
     names = {"val_iou": "validation mean IoU", "val_dice": "validation mean Dice", "val_accuracy": "right pixels"}
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.2))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.7))
     for name, rows in histories.items():
         epochs = [row["epoch"] for row in rows]
         left.plot(epochs, [row["train_loss"] for row in rows], label=name)

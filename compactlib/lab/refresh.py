@@ -18,6 +18,8 @@ from compactlib.lab.terminal import plain
 WIDGET = "application/vnd.jupyter.widget-view+json"
 VOLATILE = ("execution", "papermill", "ExecuteTime", "scrolled", "trusted")
 LIMIT = 150_000  # bytes; a notebook in the repository stays under it
+# Colours of a PNG and quality of a JPEG; the best that is small enough is taken.
+QUALITIES = ((128, 85), (64, 75), (32, 65), (24, 50), (24, 35), (24, 20), (16, 20), (12, 20), (8, 20))
 
 
 class RefreshError(RuntimeError):
@@ -47,7 +49,7 @@ def refresh(path: Path, *, timeout: float = 600) -> str:
         except (CellExecutionError, CellControlSignal, DeadKernelError) as error:
             raise RefreshError(plain(str(error))) from None
     _reject(node, path)
-    text = nbformat.writes(normalise(node)) + "\n"
+    text = nbformat.writes(shrink(normalise(node))) + "\n"
     atomic_write(path, text)
     size = len(text.encode())
     warning = f", which is over {LIMIT // 1000} KB" if size > LIMIT else ""
@@ -72,8 +74,6 @@ def normalise(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
         cell.execution_count = count if cell.source.strip() else None
         cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
         for output in cell.outputs:
-            if "image/png" in output.get("data", {}):
-                output.data["image/png"] = with_palette(output.data["image/png"])
             if "execution_count" in output:
                 output.execution_count = count
             if output.output_type == "error":  # the frames name files of this machine
@@ -81,12 +81,40 @@ def normalise(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return node
 
 
-def with_palette(png: str, colours: int = 128) -> str:
-    """A base64 PNG with its colours reduced to a palette: a third of the size, and figures look the same."""
-    with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
-        small = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+def shrink(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Make the notebook's pictures small enough for the repository, and no smaller than that. In place.
+
+    Each becomes a PNG with a palette, or a JPEG where that is smaller: noise, as photographs have it.
+    """
+    outputs = [output for cell in node.cells for output in cell.get("outputs", [])]
+    pictures = [output.data for output in outputs if "image/png" in output.get("data", {})]
+    originals = [_open(data.pop("image/png")) for data in pictures]
+    for colours, quality in QUALITIES:
+        for data, picture in zip(pictures, originals, strict=True):
+            data.pop("image/png", None)
+            data.pop("image/jpeg", None)
+            data |= dict([min(_png(picture, colours), _jpeg(picture, quality), key=lambda pair: len(pair[1]))])
+        if len(nbformat.writes(node).encode()) < LIMIT:
+            break
+    return node
+
+
+def _open(png: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+
+
+def _png(picture: Image.Image, colours: int) -> tuple[str, str]:
+    small = picture.quantize(colours, dither=Image.Dither.NONE)
+    return "image/png", _encode(small, "PNG")
+
+
+def _jpeg(picture: Image.Image, quality: int) -> tuple[str, str]:
+    return "image/jpeg", _encode(picture, "JPEG", quality=quality)
+
+
+def _encode(picture: Image.Image, kind: str, **options: int) -> str:
     buffer = io.BytesIO()
-    small.save(buffer, "PNG", optimize=True)
+    picture.save(buffer, kind, optimize=True, **options)
     return base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 
 from compactlib.lab import NotYet, check
 from compactlib.lab.catalogue import notebooks
 from compactlib.lab.checks import EXERCISES
+from tests.lab import segmentation_mistakes
 
 
 def majority_of_test(train, test):
@@ -122,6 +124,7 @@ MISTAKES = {
         (without_padding, "padding"),
     ],
     "03.3": [(goes_round, "black"), (moves_down, "down"), (changes_its_input, "work on a copy")],
+    **segmentation_mistakes.MISTAKES,
 }
 
 
@@ -129,7 +132,7 @@ def solutions() -> dict[str, object]:
     """The answers of the committed notebooks: their solution cells, executed, by exercise."""
     answers = {}
     for notebook in notebooks():
-        namespace = {"np": np, "torch": torch, "F": F}
+        namespace = {"np": np, "torch": torch, "F": F, "rearrange": rearrange}
         for cell in notebook.node.cells:
             tags = cell.metadata.get("tags", [])
             if "solution" in tags:
@@ -177,7 +180,7 @@ def test_a_number_may_come_as_a_tensor_or_an_array():
     check("00.2", lambda train, test: torch.tensor(np.mean(test == 1)))
 
 
-@pytest.mark.parametrize("number", ["00.3", "01.3", "02.2", "03.2", "03.3"])
+@pytest.mark.parametrize("number", ["00.3", "01.3", "02.2", "03.2", "03.3", "05.2", "05.4", "06.2", "07.3"])
 @pytest.mark.parametrize("result", ["a word", {"a": 1}, (1, "b"), float("nan")])
 def test_a_result_of_another_kind_is_answered_in_words(number, result):
     with pytest.raises(NotYet):

@@ -13,6 +13,9 @@ CHANGED = {
     "01_vit_lite": dict(patch_size=4, depth=1, embed_dim=32),
     "02_cvt": dict(depth=1, embed_dim=32, num_heads=4, mlp_ratio=2.0),
     "03_cct": dict(num_convs=2, depth=1, embed_dim=32, kernel_size=5, val_fraction=0.0),
+    "05_unet": dict(padded=False, width=4, depth=2, norm="none", losses=["dice_ce"], fraction=0.3, crop=64),
+    "06_swin": dict(patch_size=1, window_size=4, depth=1, embed_dim=16, fraction=0.5),
+    "07_swin_unet": dict(dataset="cells", img_size=64, window_size=2, embed_dim=8, width=4, ablations=["1 skip"]),
 }
 
 
