@@ -117,7 +117,7 @@ def overlap_tile(picture: np.ndarray, tile: int, halo: int, row: int = 0, column
     height, width = picture.shape[:2]
     padded = np.pad(picture, [(halo, halo + tile)] * 2 + [(0, 0)] * (picture.ndim - 2), mode="reflect")
     padded = padded[: 2 * halo + -(-height // tile) * tile, : 2 * halo + -(-width // tile) * tile]
-    figure, axis = plt.subplots(figsize=(5, 5))
+    figure, axis = plt.subplots(figsize=(4.6, 4.6))
     frame = (-halo, padded.shape[1] - halo, padded.shape[0] - halo, -halo)
     axis.imshow(_rgb(padded), interpolation=SMOOTH, extent=frame)
     axis.add_patch(Rectangle((0, 0), width, height, fill=False, edgecolor="white", linewidth=2.5))
@@ -149,7 +149,7 @@ def windows(picture: np.ndarray, window: int, shift: int = 0, title: str = "", a
 def learning(histories: Mapping[str, Sequence[Mapping[str, float]]], metric: str = "val_iou") -> Figure:
     """Training loss and a validation metric over the epochs, a colour a model."""
     names = {"val_iou": "validation mean IoU", "val_dice": "validation mean Dice", "val_accuracy": "right pixels"}
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.7))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
     for name, rows in histories.items():
         epochs = [row["epoch"] for row in rows]
         left.plot(epochs, [row["train_loss"] for row in rows], label=name)
