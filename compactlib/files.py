@@ -1,6 +1,7 @@
 """Writing a file so that a reader sees the old content or the new one, and never a part."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,3 +34,16 @@ def atomic_write(path: str | Path, data: bytes | str) -> Path:
     with atomic_open(path) as file:
         file.write(data.encode() if isinstance(data, str) else data)
     return Path(path)
+
+
+def check_room(folder: str | Path, nbytes: int) -> None:
+    """Raises OSError where the disk of `folder`, which need not be there yet, has less than `nbytes` bytes free."""
+    there = Path(folder).absolute()
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free
+    if nbytes > free:
+        raise OSError(
+            f"No room in {folder}: {nbytes / 1e9:,.1f} GB are needed and {free / 1e9:,.1f} GB are free; "
+            "make room or choose a folder on another disk"
+        )

@@ -1,6 +1,7 @@
 """A file is there whole or not at all."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from compactlib.files import atomic_open, atomic_write
+from compactlib.files import atomic_open, atomic_write, check_room
 
 WRITE_FOR_EVER = """
 import sys
@@ -41,3 +42,19 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path):
         file.write(b"ne")
         raise OSError("disk full")
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_room_is_asked_of_the_disk_of_a_folder_that_is_not_there_yet(tmp_path):
+    folder = tmp_path / "a" / "b"
+    free = shutil.disk_usage(tmp_path).free
+    check_room(folder, free // 2)
+    with pytest.raises(OSError, match=r"No room in .*a.b: [\d,.]+ GB are needed and [\d,.]+ GB are free; make room or"):
+        check_room(folder, 4 * free)
+    assert not folder.exists()
+
+
+def test_room_below_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_room("out/deep", 1)
+    with pytest.raises(OSError, match="No room in out/deep: 1,000,000,000,000.0 GB are needed"):
+        check_room("out/deep", 10**21)

@@ -55,39 +55,56 @@ def unit(bits: np.ndarray) -> np.ndarray:
 def value_noise(seed: int, y: np.ndarray, x: np.ndarray, cell: float) -> np.ndarray:
     """Smooth noise in [0, 1): a random value at each point of a lattice of `cell` pixels, between them a polynomial
     with continuous curvature. y, x: positions in pixels, any real numbers, arrays that broadcast."""
-    (i, s), (j, t) = (_split(np.asarray(axis) / cell) for axis in (y, x))
-    i0, j0 = i.min(), j.min()
-    lattice = hash_at(seed, np.arange(i0, i.max() + 2)[:, None], np.arange(j0, j.max() + 2)[None])
-    lattice = unit(lattice)
+    y, x = np.asarray(y) / cell, np.asarray(x) / cell
+    i, j = np.floor(y), np.floor(x)
+    i0, j0 = int(i.min()), int(j.min())
+    lattice = unit(hash_at(seed, np.arange(i0, int(i.max()) + 2)[:, None], np.arange(j0, int(j.max()) + 2)[None]))
     # Per lattice point: its value, the step to the right, the step down, and what the corner adds to both.
+    level = lattice[:-1, :-1].ravel()
     right = lattice[:-1, 1:] - lattice[:-1, :-1]
     down = lattice[1:, :-1] - lattice[:-1, :-1]
     corner = lattice[1:, 1:] - lattice[1:, :-1] - right
-    at = (i - i0) * right.shape[1] + (j - j0)
-    level = lattice[:-1, :-1].ravel()
-    return level.take(at) + right.take(at) * t + (down.take(at) + corner.take(at) * t) * s
+    at = i * right.shape[1] + j  # whole numbers are exact in float64
+    at -= i0 * right.shape[1] + j0
+    at = at.astype(np.intp)
+    s, t = _bend(y - i), _bend(x - j)
+    # level + right * t + (down + corner * t) * s, in place: a new array for each step would cost more than the step.
+    value, slope = right.take(at), corner.take(at)
+    value *= t
+    value += level.take(at)
+    slope *= t
+    slope += down.take(at)
+    slope *= s
+    value += slope
+    return value
 
 
-def _split(position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lattice index, and the fraction beyond it bent to an S: 6 f^5 - 15 f^4 + 10 f^3."""
-    whole = np.floor(position)
-    f = position - whole
-    return whole.astype(np.int64), f * f * f * (f * (f * 6 - 15) + 10)
+def _bend(f: np.ndarray) -> np.ndarray:
+    """A fraction bent to an S: 6 f^5 - 15 f^4 + 10 f^3."""
+    bent = f * 6
+    bent -= 15
+    bent *= f
+    bent += 10
+    cube = f * f
+    cube *= f
+    bent *= cube
+    return bent
 
 
 def fractal(seed: int, y: np.ndarray, x: np.ndarray, cell: float, octaves: int) -> np.ndarray:
     """Octaves of value noise in [0, 1), each with half the cell and half the weight of the one before."""
-    total, weight, weights = 0.0, 1.0, 0.0
-    for octave in range(octaves):
-        total = total + weight * value_noise(seed + octave * 0x9E3779B9, y, x, cell / 2**octave)
-        weights += weight
+    total, weight, weights = value_noise(seed, y, x, cell), 1.0, 1.0
+    for octave in range(1, octaves):
         weight /= 2
-    return total / weights
+        weights += weight
+        total += weight * value_noise(seed + octave * 0x9E3779B9, y, x, cell / 2**octave)
+    total /= weights
+    return total
 
 
 def grain(seed: int, y: np.ndarray, x: np.ndarray, sigma: float) -> np.ndarray:
     """Independent noise of each pixel, nearly Gaussian (the sum of four uniform bytes), mean 0, standard deviation
     `sigma`; float64. y, x: integer arrays that broadcast."""
     bits = hash_at(seed, y, x)
-    total = sum(((bits >> np.uint32(shift)) & np.uint32(255)).astype(np.int64) for shift in (0, 8, 16, 24))
+    total = sum((bits >> np.uint32(shift)) & np.uint32(255) for shift in (0, 8, 16, 24)).astype(np.float64)
     return (total - 510) * (sigma / SUM_STD)
