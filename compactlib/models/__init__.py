@@ -20,6 +20,7 @@ from compactlib.models.inspection import (
 )
 from compactlib.models.official import load_imagenet, load_official
 from compactlib.models.positions import resize_pos_embed, sine_position_table
+from compactlib.models.saved import load_model, read_facts, save_model
 from compactlib.models.segmentation_variants import SEGMENTATION_VARIANTS
 from compactlib.models.swin import PatchEmbed, PatchMerging, SwinTransformer
 from compactlib.models.swin_block import (
@@ -63,11 +64,14 @@ __all__ = [
     "find_checkpoint",
     "imagenet_state_dict",
     "load_imagenet",
+    "load_model",
     "load_official",
     "official_state_dict",
     "pool_weights",
+    "read_facts",
     "relative_position_index",
     "resize_pos_embed",
+    "save_model",
     "shift_mask",
     "sine_position_table",
     "window_attention_maps",

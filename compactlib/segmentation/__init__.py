@@ -17,7 +17,7 @@ from compactlib.segmentation.metrics import (
     rand_error,
     swin_unet_scores,
 )
-from compactlib.segmentation.tiled import predict_tiled
+from compactlib.segmentation.tiled import predict_tiled, tiles_source
 from compactlib.segmentation.weights import (
     border_term,
     cell_distances,
@@ -26,7 +26,7 @@ from compactlib.segmentation.weights import (
     touching_cut,
     weight_map,
 )
-from compactlib.segmentation.whole import predict_image, seam_error
+from compactlib.segmentation.whole import predict_image, seam_error, tiling
 
 __all__ = [
     "LOSSES",
@@ -57,6 +57,8 @@ __all__ = [
     "rand_error",
     "seam_error",
     "swin_unet_scores",
+    "tiles_source",
+    "tiling",
     "touching_cut",
     "warp",
     "weight_map",

@@ -87,7 +87,7 @@ def check_image(model: nn.Module, image) -> None:
 
 def _type_name(image) -> str:
     """The name of an array's or a tensor's number type, without its byte order."""
-    dtype = image[:1, :1].dtype
+    dtype = image.dtype if hasattr(image, "dtype") else image[:1, :1].dtype  # a file need not read for it
     return dtype.name if isinstance(dtype, np.dtype) else str(dtype).removeprefix("torch.")
 
 

@@ -1,18 +1,27 @@
 """Overlap-tile: the class scores of an image of any size, computed tile by tile (U-Net paper, Figure 2)."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice, product
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from compactlib.raster import Window, axis_cores, blending_starts, blending_weights, windows
+from compactlib.raster import Window, axis_cores, blending_starts, blending_weights, mirror_indices
 from compactlib.segmentation.inference import WindowModel, attribute
 
-# What the model reads, the pixels that the answer is for, and its weights there (None: it is the only answer).
-Tile = tuple[Window, Window, np.ndarray | None]
+
+@dataclass(frozen=True)
+class Span:
+    """A tile along one axis: where the model starts to read, which part of its answer is taken, where that part goes,
+    and its weights there (None: it is the only answer)."""
+
+    source: int
+    taken: slice
+    placed: slice
+    weights: np.ndarray | None
 
 
 def predict_tiled(
@@ -27,6 +36,7 @@ def predict_tiled(
     batch_size: int | None = None,
     out: np.ndarray | None = None,
     align: int | None = None,
+    window: Window | None = None,
     progress: bool = False,
 ) -> np.ndarray:
     """Class scores float32 (H, W, classes) of an image (H, W, C); the model sees tile + 2 * halo pixels a side of it.
@@ -47,57 +57,79 @@ def predict_tiled(
     batch_size: tiles at once; default: as many as make 512 x 512 pixels, at least one. out: an array (H, W, classes) of
     floats to write into, e.g. a memmap. Memory beyond image and scores depends on tile and batch only. The model runs
     in eval mode on its device; its mode is put back. ValueError, before any work, for sizes that do not go together.
+
+    window: only this part of the image, (window.height, window.width, classes). Tiles stand where they stand for the
+    whole image and are added up in the same order, so that the scores are the same to the last bit (batch_size=1: other
+    batches may round differently). Those that touch the window are computed.
     """
     _check_numbers(tile, halo, mode, align, batch_size)
     run = WindowModel(model, image, mean, std)
-    side, (height, width) = tile + 2 * halo, image.shape[:2]
+    side, window = tile + 2 * halo, _checked_window(window, image)
     _check_side(model, tile, halo, mode)
-    _check_out(out, image, attribute(model, "num_classes"))
-    align = align or attribute(model, "stride") or 1
-    step = _step(model, tile, align, max(height, width))
-    align = align if step % align == 0 else 1
-    if mode == "crop":
-        tiles, count = _crop_tiles(height, width, tile, halo, step)
-    else:
-        tiles, count = _blend_tiles(height, width, side, step, align)
+    _check_out(out, window, attribute(model, "num_classes"))
+    rows, columns = tile_spans(model, image.shape, tile, halo, mode, align, window)
+    tiles = product(rows, columns)
 
     first = True
-    with run, tqdm(total=count, desc="tiles", disable=not progress) as bar:
+    with run, tqdm(total=len(rows) * len(columns), desc="tiles", disable=not progress) as bar:
         while batch := list(islice(tiles, batch_size or max(1, 512 * 512 // side**2))):
-            scores = run([source for source, _, _ in batch])  # (b, k, side, side), or tile for an unpadded model
+            # (b, k, side, side), or tile for an unpadded model
+            scores = run([Window(down.source, across.source, side, side) for down, across in batch])
             if first:
                 _check_scores(scores, tile, halo, mode)
-                _check_out(out, image, scores.shape[1])
-                out = np.empty((height, width, scores.shape[1]), np.float32) if out is None else out
+                _check_out(out, window, scores.shape[1])
+                out = np.empty((window.height, window.width, scores.shape[1]), np.float32) if out is None else out
                 if mode == "blend":
                     _clear(out, side)
                 first = False
-            for score, (_, target, weights) in zip(scores, batch, strict=True):
-                _put(out, score if mode == "blend" else _middle(score, tile), target, weights)
+            for score, (down, across) in zip(scores, batch, strict=True):
+                _put(out, score if mode == "blend" else _middle(score, tile), down, across)
             bar.update(len(batch))
     return out
 
 
-def _crop_tiles(height: int, width: int, tile: int, halo: int, step: int) -> tuple[Iterator[Tile], int]:
-    side = tile + 2 * halo
-    cores = windows(height, width, tile, step)
-    count = len(axis_cores(height, tile, step)) * len(axis_cores(width, tile, step))
-    return ((Window(core.y - halo, core.x - halo, side, side), core, None) for core in cores), count
+def tile_spans(
+    model: nn.Module, shape: Sequence[int], tile: int, halo: int, mode: str, align: int | None, window: Window
+) -> tuple[list[Span], list[Span]]:
+    """The rows and the columns of the tiles of an image of this shape that touch `window`; see `predict_tiled`."""
+    align = align or attribute(model, "stride") or 1
+    step = _step(model, tile, align, max(shape[:2]))
+    align = align if step % align == 0 else 1
+
+    def axis(length: int, start: int, stop: int) -> list[Span]:
+        if mode == "crop":
+            tiles, lead, weights = axis_cores(length, tile, step), halo, {}
+        else:
+            side, lead = tile + 2 * halo, 0
+            starts = blending_starts(length, side, step, align)
+            weights = dict(zip(starts, blending_weights(length, side, side - step, starts), strict=True))
+            tiles = [(first, min(length, first + side)) for first in starts]
+        return [
+            _span(first - lead, first, last, weights.get(first), start, stop)
+            for first, last in tiles
+            if first < stop and last > start
+        ]
+
+    rows = axis(shape[0], window.y, window.y + window.height)
+    return rows, axis(shape[1], window.x, window.x + window.width)
 
 
-def _blend_tiles(height: int, width: int, side: int, step: int, align: int) -> tuple[Iterator[Tile], int]:
-    def axis(length: int) -> list[tuple[int, np.ndarray]]:
-        starts = blending_starts(length, side, step, align)
-        weights = blending_weights(length, side, side - step, starts)
-        return [(start, w[: length - start]) for start, w in zip(starts, weights, strict=True)]
+def tiles_source(model: nn.Module, shape: Sequence[int], tile: int, halo: int, mode: str, window: Window) -> Window:
+    """The part of an image of this shape that `predict_tiled(..., window=window)` reads: to load it at once."""
+    side, spans = tile + 2 * halo, tile_spans(model, shape, tile, halo, mode, None, window)
+    ends = []
+    for length, axis in zip(shape, spans, strict=False):
+        pixels = mirror_indices(axis[0].source, axis[-1].source + side, length)
+        ends.append((int(pixels.min()), int(pixels.max()) + 1))
+    (top, bottom), (left, right) = ends
+    return Window(top, left, bottom - top, right - left)
 
-    rows, columns = axis(height), axis(width)
-    tiles = (
-        (Window(y, x, side, side), Window(y, x, len(down), len(across)), down[:, None] * across)
-        for y, down in rows
-        for x, across in columns
-    )
-    return tiles, len(rows) * len(columns)
+
+def _span(source: int, first: int, last: int, weights: np.ndarray | None, start: int, stop: int) -> Span:
+    """The tile that answers for first ... last - 1, cut to the window start ... stop - 1."""
+    low, high = max(first, start), min(last, stop)
+    taken = slice(low - first, high - first)
+    return Span(source, taken, slice(low - start, high - start), None if weights is None else weights[taken])
 
 
 def _middle(score: Tensor, tile: int) -> Tensor:
@@ -106,13 +138,14 @@ def _middle(score: Tensor, tile: int) -> Tensor:
     return score[:, edge : edge + tile, edge : edge + tile]
 
 
-def _put(out: np.ndarray, score: Tensor, target: Window, weights: np.ndarray | None) -> None:
-    """Write scores (k, h, w), from their upper left corner on, into the pixels `target` of `out`, or add them there."""
-    score = score[:, : target.height, : target.width]
-    if weights is None:
-        out[target.slices] = score.permute(1, 2, 0).numpy()
+def _put(out: np.ndarray, score: Tensor, down: Span, across: Span) -> None:
+    """Write the part of scores (k, h, w) that is taken to its place in `out`, or add it there, weighted."""
+    score = score[:, down.taken, across.taken]
+    if down.weights is None:
+        out[down.placed, across.placed] = score.permute(1, 2, 0).numpy()
     else:
-        out[target.slices] += (score * torch.from_numpy(weights)).permute(1, 2, 0).numpy()
+        weights = torch.from_numpy(down.weights[:, None] * across.weights)
+        out[down.placed, across.placed] += (score * weights).permute(1, 2, 0).numpy()
 
 
 def _clear(out: np.ndarray, rows: int) -> None:
@@ -168,10 +201,20 @@ def _check_side(model: nn.Module, tile: int, halo: int, mode: str) -> None:
             )
 
 
-def _check_out(out, image, classes: int | None) -> None:
+def _checked_window(window: Window | None, image) -> Window:
+    height, width = image.shape[:2]
+    if window is None:
+        return Window(0, 0, height, width)
+    inside = 0 <= window.y < window.y + window.height <= height and 0 <= window.x < window.x + window.width <= width
+    if not inside:
+        raise ValueError(f"{window} does not lie in the image of {height} x {width} pixels, or has no pixels")
+    return window
+
+
+def _check_out(out, window: Window, classes: int | None) -> None:
     if out is None:
         return
-    shape = (*image.shape[:2], classes or out.shape[-1])
+    shape = (window.height, window.width, classes or out.shape[-1])
     if tuple(out.shape) != shape or not str(out.dtype).startswith("float"):
         raise ValueError(f"out is {out.dtype} {tuple(out.shape)}; expected floats {shape}")
 

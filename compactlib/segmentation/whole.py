@@ -27,22 +27,30 @@ def predict_image(
     max_tile pixels that overlap by a quarter. The image, mean, std, out and progress are those of `predict_tiled`.
     """
     check_image(model, image)
-    options = dict(mean=mean, std=std, out=out, progress=progress)
+    tile, halo, mode = tiling(model, image.shape, max_tile)
+    if halo == 0 and max(image.shape[:2]) <= tile and not getattr(model, "img_size", None):
+        return _one_pass(model, image, mean, std, out)  # not square, as a tile would be
+    return predict_tiled(model, image, tile, halo, mode, mean=mean, std=std, out=out, progress=progress)
+
+
+def tiling(model: nn.Module, shape: Sequence[int], max_tile: int = 1024) -> tuple[int, int, str]:
+    """(tile, halo, mode) for `predict_tiled` that suit the model and an image of this shape (H, W, ...).
+
+    Unpadded (model.margin): exact tiles of about max_tile pixels. Fixed size (model.img_size): blended tiles that
+    overlap by a quarter. Else one tile that holds the image or, where a side is above max_tile, blended tiles that
+    overlap by a quarter, for which the model sees about max_tile pixels a side.
+    """
     margin, stride = attribute(model, "margin") or 0, attribute(model, "stride") or 1
-    fixed = getattr(model, "img_size", None)
-    longest = max(image.shape[:2])
+    fixed, longest = getattr(model, "img_size", None), max(shape[:2])
     if margin:
         tile = fixed[0] - 2 * margin if fixed else _unpadded_tile(model, min(longest, max_tile), margin)
-        return predict_tiled(model, image, tile, margin, "crop", **options)
-    if fixed:
-        if fixed[0] != fixed[1]:
-            raise ValueError(f"the model takes {fixed[0]} x {fixed[1]} pixels; tiles are square")
-        return predict_tiled(model, image, fixed[0] - 2 * (fixed[0] // 8), fixed[0] // 8, "blend", **options)
-    if longest > max_tile:
-        side = max(stride, max_tile // stride * stride)
-        halo = side // 8
-        return predict_tiled(model, image, side - 2 * halo, halo, "blend", **options)
-    return _one_pass(model, image, mean, std, stride, out)
+        return tile, margin, "crop"
+    if fixed and fixed[0] != fixed[1]:
+        raise ValueError(f"the model takes {fixed[0]} x {fixed[1]} pixels; tiles are square")
+    if not fixed and longest <= max_tile:
+        return _mirrored_side(model, longest), 0, "blend"
+    side = fixed[0] if fixed else max(stride, max_tile // stride * stride)
+    return side - 2 * (side // 8), side // 8, "blend"
 
 
 def seam_error(stitched: np.ndarray, reference: np.ndarray, tile: int) -> np.ndarray:
@@ -78,11 +86,17 @@ def _unpadded_tile(model: nn.Module, wanted: int, margin: int) -> int:
     return model.nearest_sizes(wanted + 2 * margin)[1] - 2 * margin
 
 
-def _one_pass(model: nn.Module, image, mean, std, stride: int, out: np.ndarray | None) -> np.ndarray:
-    height, width = image.shape[:2]
+def _mirrored_side(model: nn.Module, side: int) -> int:
+    """The smallest side that the model takes and that holds `side` pixels: a multiple of its stride."""
+    stride = attribute(model, "stride") or 1
     smallest = model.nearest_sizes(1)[1] if hasattr(model, "nearest_sizes") else 1
+    return max(smallest, -(-side // stride) * stride)
+
+
+def _one_pass(model: nn.Module, image, mean, std, out: np.ndarray | None) -> np.ndarray:
+    height, width = image.shape[:2]
     with WindowModel(model, image, mean, std) as run:
-        source = Window(0, 0, *(max(smallest, -(-side // stride) * stride) for side in (height, width)))
+        source = Window(0, 0, *(_mirrored_side(model, side) for side in (height, width)))
         scores = run([source])[0, :, :height, :width].permute(1, 2, 0).numpy()
     if out is None:
         return np.ascontiguousarray(scores)
