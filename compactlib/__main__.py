@@ -1,23 +1,30 @@
-"""The command line: `python -m compactlib run 03 --profile cpu --set epochs=5`."""
+"""The command line: `python -m compactlib run 03 --profile cpu`, `python -m compactlib patchify scene.tif out/`."""
 
 import argparse
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 EXAMPLES = """examples:
   python -m compactlib run all                              every notebook on its embedded data
   python -m compactlib run 03 --profile cpu                 real data, minutes on two cores
   python -m compactlib run 03 --profile gpu --set epochs=50 --set seed=1
   python -m compactlib list 03                              its parameters and profiles
+  python -m compactlib scene scene.tif --height 4000 --width 4000 --mask truth.tif
+  python -m compactlib patchify scene.tif patches/ --size 256 --step 224 --mask truth.tif
+  python -m compactlib segment scene.tif out/ --model unet.safetensors
 """
+
+SCENE_COMMANDS = ("scene", "patchify", "segment")  # of compactlib.spark; the others are of compactlib.lab
 
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     top = argparse.ArgumentParser(
         prog="python -m compactlib",
-        description="Run the notebooks of the Compact Transformers lab and compare what they find with the papers.",
+        description="Run the notebooks of the Compact Transformers lab and compare what they find with the papers; cut "
+        "TIFF scenes of any size into patches and segment them.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -54,25 +61,92 @@ def parser() -> argparse.ArgumentParser:
 
     refresh = commands.add_parser("refresh", help="re-execute notebooks in place, for a commit", allow_abbrev=False)
     refresh.add_argument("names", nargs="*", default=["all"], metavar="NAME", help="which ones (default: all)")
+    _add_scene_commands(commands)
     return top
+
+
+def _add_scene_commands(commands: Any) -> None:
+    """The commands that work on TIFF scenes."""
+    scene = commands.add_parser("scene", help="write a made-up aerial scene as a TIFF", allow_abbrev=False)
+    scene.add_argument("out", type=Path, metavar="OUT.tif", help="the TIFF to write")
+    scene.add_argument("--height", type=int, default=4000, help="pixels (default: 4000)")
+    scene.add_argument("--width", type=int, default=4000, help="pixels (default: 4000)")
+    scene.add_argument("--seed", type=int, default=0, help="names the scene (default: 0)")
+    scene.add_argument("--mask", type=Path, metavar="MASK.tif", help="write its mask of classes as well")
+    scene.add_argument("--tile", type=int, default=256, help="pixels a side of the TIFF's tiles (default: 256)")
+    scene.add_argument("--compression", default="deflate", help="none, deflate (default), lzw or zstd")
+    scene.add_argument("--workers", type=int, default=1, help="processes that draw (default: 1)")
+
+    patchify = commands.add_parser("patchify", help="cut TIFF scenes into patches", allow_abbrev=False)
+    patchify.add_argument("scenes", nargs="+", metavar="SCENE", help="TIFF files")
+    patchify.add_argument("out", type=Path, metavar="OUT", help="folder of the patches; the same one goes on")
+    patchify.add_argument("--size", type=int, default=256, help="pixels a side of a patch (default: 256)")
+    patchify.add_argument("--step", type=int, default=224, help="pixels from patch to patch (default: 224)")
+    patchify.add_argument("--halo", type=int, default=0, help="pixels of context around a patch (default: 0)")
+    patchify.add_argument("--border", default="reflect", help="reflect (default), constant or drop")
+    patchify.add_argument("--mask", nargs="+", dest="masks", metavar="MASK", help="a mask TIFF for each scene")
+
+    segment = commands.add_parser("segment", help="segment a TIFF scene with saved models", allow_abbrev=False)
+    segment.add_argument("scene", metavar="SCENE", help="TIFF file")
+    segment.add_argument("out", type=Path, metavar="OUT", help="folder of the mask; the same one goes on")
+    segment.add_argument(
+        "--model", nargs="+", required=True, dest="models", metavar="FILE", help="of save_model; several: an ensemble"
+    )
+    segment.add_argument("--tile", type=int, help="pixels a side that one step predicts (default: as the model likes)")
+    segment.add_argument("--halo", type=int, help="pixels of context around a tile (default: as the model likes)")
+    segment.add_argument("--mode", help="how tiles meet: crop or blend (default: as the model likes)")
+    segment.add_argument("--probabilities", action="store_true", help="write a TIFF of probabilities as well")
+    segment.add_argument("--batch-size", type=int, help="tiles in one step")
+    segment.add_argument("--block", type=int, help="pixels a side of a task, a multiple of 512 (default: 1024 to 2048)")
+
+    for command in (patchify, segment):
+        command.add_argument("--nodata", type=number, help="value of pixels without data (default: as the TIFF says)")
+        command.add_argument("--engine", choices=("spark", "local"), default="spark", help="local: a process pool")
+        command.add_argument("--workers", type=int, help="processes (default: one per core)")
+        command.add_argument("--master", help="Spark's: spark://host:7077, local[2,4] (default: this machine)")
+
+
+def number(text: str) -> int | float:
+    """A whole number as an int, so that it is written to a job's folder as from a notebook."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command. Returns 0 if all is well, 1 if a notebook failed, 2 for a wrong call, 130 if interrupted."""
     options = vars(parser().parse_args(arguments))
     signal.signal(signal.SIGTERM, _interrupt)  # a cluster's scheduler stops jobs so: end kernels as for Ctrl-C
+    command = options.pop("command")
+    return _scenes(command, options) if command in SCENE_COMMANDS else _lab(command, options)
+
+
+def _lab(command: str, options: dict[str, Any]) -> int:
     # Only now, so that --help and a wrong option answer at once.
     from compactlib.lab import commands
     from compactlib.lab.catalogue import UsageError
     from compactlib.lab.parameters import ParameterError
 
     try:
-        return getattr(commands, f"{options.pop('command')}_command")(**options)
+        return getattr(commands, f"{command}_command")(**options)
     except (UsageError, ParameterError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on where training stopped.", file=sys.stderr)
+        return 130
+
+
+def _scenes(command: str, options: dict[str, Any]) -> int:
+    try:
+        from compactlib.spark import commands
+
+        return getattr(commands, f"{command}_command")(**options)
+    except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:  # RuntimeError: TaskError, no Java
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        rest = "Nothing was written." if command == "scene" else "The same command goes on with what is left."
+        print(f"\nInterrupted. {rest}", file=sys.stderr)
         return 130
 
 

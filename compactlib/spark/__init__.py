@@ -1,0 +1,50 @@
+"""Scenes larger than a machine: cut into patches, read back, and segmented, on Spark or on a pool of processes.
+
+A task is a block of the scene. Its worker reads the block's window from the TIFF and writes its own part of the result;
+only a row of facts travels back, never pixels. Workers that only cut patches load no PyTorch.
+"""
+
+import importlib
+
+try:
+    import pyarrow as _pyarrow  # noqa: F401  (parts are Parquet files on either engine)
+    import tifffile as _tifffile  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"compactlib.spark needs {error.name}, which is not installed; run pip install 'compactlib[spark]'",
+        name=error.name,
+    ) from None
+
+# Modules that share a public name are imported here, at once: imported later, by anyone, the module would take the
+# place of the function. So they import PyTorch and pyspark inside functions only.
+from compactlib.spark.engine import TaskError, run_tasks
+from compactlib.spark.patchify import Patches, patchify
+from compactlib.spark.segment import Segmentation, segment
+from compactlib.spark.session import session
+
+# Imported when they are asked for: reading needs PyTorch.
+_LAZY = {"PatchDataset": "reading", "read_patches": "reading"}
+
+__all__ = [
+    "PatchDataset",
+    "Patches",
+    "Segmentation",
+    "TaskError",
+    "patchify",
+    "read_patches",
+    "run_tasks",
+    "segment",
+    "session",
+]
+
+
+def __getattr__(name: str):
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value  # the next access finds it without this function
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,129 @@
+"""Tasks on Spark: their numbers go out as a DataFrame, a row of JSON comes back for each, and nothing else."""
+
+import gc
+import heapq
+import json
+import threading
+import uuid
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from tqdm.auto import tqdm
+
+from compactlib.spark.measure import Result, Task, TaskError, failure, measured
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+POLL = 0.2  # seconds between two looks at how far the job is
+# A Spark task costs some 20 ms of processor time by itself, so it may hold several of ours; but not many: they are what
+# is lost with a worker, what the progress bar counts, and what the last worker may still have to do.
+PER_CORE, IN_ONE = 3, 4
+
+
+def run_on_spark(
+    function: Callable[[Task], Result], tasks: Sequence[Task], session: "SparkSession", label: str, bar: tqdm
+) -> list[Result]:
+    """See `run_tasks`. Each Spark task gets a hand of ours: some large ones and some small ones."""
+    if not tasks:
+        return []
+    count = min(len(tasks), max(PER_CORE * session.sparkContext.defaultParallelism, -(-len(tasks) // IN_ONE)))
+    hands = deal(tasks, count)
+    rows = session.range(0, count, 1, count).mapInArrow(partial(_work, function, hands), "result string")
+    with bar:
+        found = _collect(rows, session, label, bar, count)
+    results = dict(json.loads(row["result"]) for row in found)
+    return [results[number] for number in range(len(tasks))]
+
+
+def deal(tasks: Sequence[Task], count: int) -> list[list[tuple[int, Task]]]:
+    """Tasks with their numbers in `count` hands of about the same weight, the heaviest hand first.
+
+    Each task goes to the hand that is lightest so far, in the order of the tasks; a task without a weight counts 1.
+    """
+    hands: list[list[tuple[int, Task]]] = [[] for _ in range(count)]
+    lightest = [(0, hand) for hand in range(count)]
+    for number, task in enumerate(tasks):
+        weight, hand = lightest[0]
+        hands[hand].append((number, task))
+        heapq.heapreplace(lightest, (weight + task.get("weight", 1), hand))
+    return [hands[hand] for _, hand in sorted(lightest, key=lambda entry: -entry[0])]
+
+
+def _work(
+    function: Callable[[Task], Result], hands: list[list[tuple[int, Task]]], batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """In the worker: the tasks of the hands whose numbers come in, one after the other."""
+    for number, task in (card for batch in batches for hand in batch.column("id").to_pylist() for card in hands[hand]):
+        row = json.dumps([number, measured(function, task)]).encode()
+        # From buffers: to look at any other object, Arrow would load pandas into every worker.
+        buffers = [pa.py_buffer(array("i", [0, len(row)])), pa.py_buffer(row)]
+        yield pa.RecordBatch.from_arrays([pa.StringArray.from_buffers(1, *buffers)], ["result"])
+    if not gc.get_freeze_count():
+        # Spark collects garbage after each of its tasks. What this worker has loaded is none: not to look through it
+        # saves some 50 ms of processor time each time.
+        gc.collect()
+        gc.freeze()
+
+
+def _collect(rows, session: "SparkSession", label: str, bar: tqdm, count: int) -> list:
+    """The rows of a DataFrame; shows how many of its `count` Spark tasks are done while a thread waits for them."""
+    context, group = session.sparkContext, f"compactlib-{uuid.uuid4()}"
+    outcome: dict[str, Any] = {}
+
+    def collect() -> None:
+        try:
+            context.setJobGroup(group, label, interruptOnCancel=True)  # holds for this thread
+            outcome["rows"] = rows.collect()
+        except BaseException as error:
+            outcome["error"] = error
+
+    def watch() -> None:
+        collecting.join(POLL)
+        while collecting.is_alive():
+            outcome["done"] = _done(context, group)
+            collecting.join(POLL)
+
+    # This thread never talks to the JVM while it waits: Ctrl-C would break an answer off in the middle.
+    collecting, watching = threading.Thread(target=collect, daemon=True), threading.Thread(target=watch, daemon=True)
+    collecting.start()
+    watching.start()
+    try:
+        while watching.is_alive():
+            watching.join(POLL)
+            if (more := bar.total * outcome.get("done", 0) // count - bar.n) > 0:
+                bar.update(more)
+    except BaseException:  # Ctrl-C: the tasks must not go on without anyone to wait for them
+        context.cancelJobGroup(group)
+        watching.join()
+        raise
+    if "error" in outcome:
+        raise _explained(outcome["error"]) from None
+    bar.update(bar.total - bar.n)
+    return outcome["rows"]
+
+
+def _done(context, group: str) -> int:
+    """Spark tasks of a job group that are finished."""
+    tracker = context.statusTracker()
+    infos = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
+    stages = [tracker.getStageInfo(stage) for info in infos if info for stage in info.stageIds]
+    return sum(stage.numCompletedTasks for stage in stages if stage)
+
+
+def _explained(error: BaseException) -> BaseException:
+    """The task's own error, where the text of Spark's holds one; else what Spark says, without its stack traces."""
+    text = str(error)
+    if found := failure(text):
+        return found
+    if "Python worker exited unexpectedly" in text:
+        return TaskError(
+            "the Python worker of a task was killed as often as Spark tries a task (is there enough memory? a master "
+            "of local[N] tries once, local[N,4] four times); the same call goes on with what is left",
+            details=text,
+        )
+    first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+    return TaskError(f"Spark gave up: {first}", details=text)

@@ -1,0 +1,189 @@
+"""Scenes -> patches: a folder of Parquet parts, each written by the worker that read its block of the scene."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compactlib.files import check_room
+from compactlib.raster import Block, Grid, Scene, open_scene
+from compactlib.spark.cut import cut_block
+from compactlib.spark.engine import choose_engine, run_tasks
+from compactlib.spark.job import append_rows, file_facts, open_job
+from compactlib.spark.manifest import write_manifest
+from compactlib.spark.measure import Result, Task
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+BLOCK = 16  # patches a side of a block: a smaller one decodes more of its tiles twice
+SMALL_BLOCK, FEW = 8, 8  # where that gives fewer than 8 tasks, blocks of 8
+ROW_BYTES = 16 << 20  # of the pixels of a row of patches in a block: what a worker holds follows from it
+CACHE_BYTES = 128 << 20  # of decoded tiles, at most
+
+
+@dataclass(frozen=True)
+class Patches:
+    """What `patchify` made. out: its folder. scenes, patches, parts: how many. bytes: of all parts.
+
+    done_before: parts that an earlier call had made. tasks: what each part of this call cost (seconds, cpu_seconds,
+    bytes_read, decoded_pixels, needed_pixels, pid, host, peak_rss_mb), in the order of the parts.
+    """
+
+    out: Path
+    scenes: int
+    patches: int
+    parts: int
+    bytes: int
+    done_before: int
+    tasks: list[Result] = field(repr=False)
+
+
+def patchify(
+    scene: str | Path | Sequence[str | Path],
+    out: str | Path,
+    size: int = 256,
+    step: int = 224,
+    *,
+    halo: int = 0,
+    border: str = "reflect",
+    mask: str | Path | Sequence[str | Path] | None = None,
+    nodata: float | None = None,
+    engine: str = "spark",
+    session: "SparkSession | None" = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Patches:
+    """Cut scenes (TIFF files of any size) into patches of `size` pixels, `step` apart, in the folder `out`.
+
+    size, step, halo, border: see `compactlib.raster.Grid`; a patch is stored with its halo, size + 2 * halo a side.
+    mask: class ids of each scene, a TIFF of the same height and width, uint8, 255 = unknown. nodata: the value of
+    pixels without data; default: what the file says. engine, session, workers, progress: see `run_tasks`.
+
+    The folder gets parts/*.parquet (a row per patch: scene, row, column, y, x, low, high, mean, valid, pixels, and with
+    masks mask and labelled), manifest.parquet (a row per part), job.json (what was asked) and tasks.csv (what it cost).
+    `read_patches(out)` reads it. The same call again does only what is missing. Whatever the engine, and however often
+    a worker was killed, parts and manifest have the same bytes.
+
+    Before any task runs: SceneError for a scene that cannot be read, ValueError for sizes that do not go together or a
+    folder with something else in it, OSError if the disk has no room. TaskError if a task fails.
+    """
+    engine = choose_engine(engine)
+    scenes, masks = _paths(scene), _paths(mask) if mask is not None else None
+    if masks is not None and len(masks) != len(scenes):
+        raise ValueError(f"{len(scenes)} scenes and {len(masks)} masks; expected a mask for each scene, or none")
+    grid = {"size": size, "step": step, "halo": halo, "border": border}
+    tasks, patch_bytes = _tasks(scenes, masks, grid, nodata)
+    spec = {
+        "kind": "patchify",
+        "scenes": [file_facts(path) for path in scenes],
+        "masks": None if masks is None else [file_facts(path) for path in masks],
+        "grid": grid,
+        "nodata": nodata,
+    }
+    with open_job(out, spec) as job:
+        parts = job.folder / "parts"
+        parts.mkdir(exist_ok=True)
+        for task in tasks:
+            task["part"] = str(parts.absolute() / task["part"])
+        missing = [task for task in tasks if not Path(task["part"]).exists()]
+        check_room(job.folder, sum(task["weight"] for task in missing) * patch_bytes)
+        missing.sort(key=lambda task: -task["weight"])  # the largest first: none is left for last
+        results = []
+        if missing:
+            results = run_tasks(
+                cut_block, missing, engine, session=session, workers=workers, label="patchify", progress=progress
+            )
+            results.sort(key=lambda result: result["part"])
+            append_rows(job.folder / "tasks.csv", results)
+        manifest = write_manifest(job.folder, [Path(task["part"]) for task in tasks])
+    patches, size_on_disk = (sum(manifest[name].to_pylist()) for name in ("patches", "bytes"))
+    done_before = len(tasks) - len(missing)
+    return Patches(Path(out), len(scenes), patches, len(tasks), size_on_disk, done_before, results)
+
+
+def _paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
+    paths = [Path(path) for path in ([given] if isinstance(given, (str, os.PathLike)) else given)]
+    if not paths:
+        raise ValueError("no scene is given; expected the path of a TIFF file, or several")
+    return paths
+
+
+def _tasks(scenes: list[Path], masks: list[Path] | None, grid: dict, nodata: float | None) -> tuple[list[Task], int]:
+    """A task for each block of each scene, and the bytes of a patch. Checks all that can be seen without decoding."""
+    tasks: list[Task] = []
+    first: tuple | None = None
+    for number, path in enumerate(scenes):
+        with open_scene(path) as scene:
+            over = Grid(*scene.shape[:2], **grid)
+            kind = (scene.shape[2], str(scene.dtype))
+            first = first or kind
+            if kind != first:
+                raise ValueError(
+                    f"{path} has {kind[0]} channels of {kind[1]}, {scenes[0]} has {first[0]} of {first[1]}; expected "
+                    "the same in all scenes of a job"
+                )
+            if masks is not None:
+                _check_mask(masks[number], path, scene)
+            common = {
+                "scene": str(path.absolute()),
+                "mask": None if masks is None else str(masks[number].absolute()),
+                "number": number,
+                "name": path.name,
+                "grid": asdict(over),
+                "nodata": scene.nodata if nodata is None else nodata,
+            }
+            for block in blocks(over, scene):
+                part = f"scene-{number:03d}-block-{block.row:04d}-{block.column:04d}.parquet"
+                corner = [block.row, block.column, block.rows, block.columns]
+                own = {"block": corner, "weight": block.rows * block.columns, "cache": _cache(over, block, scene)}
+                tasks.append({**common, **own, "part": part})
+    side = grid["size"] + 2 * grid["halo"]
+    return tasks, side**2 * (first[0] * np.dtype(first[1]).itemsize + (masks is not None))
+
+
+def blocks(grid: Grid, scene: Scene) -> list[Block]:
+    """The blocks of patches that make the tasks; they depend on the scene's layout only, not on who does the work.
+
+    A block starts at a multiple of the TIFF's tile where it can. Strips are decoded over their full width, so a striped
+    scene is cut into bands, as wide as a worker's memory allows.
+    """
+    side = grid.size + 2 * grid.halo
+    pixel = scene.shape[2] * scene.dtype.itemsize
+    most = max(1, ROW_BYTES // (side * side * pixel))
+    for at_least in (BLOCK, SMALL_BLOCK):
+        if scene.striped:
+            columns = min(grid.columns, most)
+            rows = _side(grid, scene.tile[0], max(1, at_least**2 // columns))
+        else:
+            rows, columns = (_side(grid, tile, min(at_least, most)) for tile in scene.tile)
+        found = grid.blocks(rows, columns)
+        if len(found) >= FEW:
+            break
+    return found
+
+
+def _side(grid: Grid, tile: int, at_least: int) -> int:
+    """Patches a side, aligned with the tiles where that does not make the block more than twice as long."""
+    side = grid.block_side(tile, at_least)
+    return side if side <= 2 * at_least else at_least
+
+
+def _cache(grid: Grid, block: Block, scene: Scene) -> int:
+    """Bytes of the decoded tiles under a strip of a block: what the next strip needs again."""
+    height, width = scene.tile
+    strip = grid.block_source(Block(block.row, block.column, 1, block.columns))
+    rows, columns = (strip.height - 1) // height + 2, (strip.width - 1) // width + 2
+    return min(CACHE_BYTES, rows * height * columns * width * scene.shape[2] * scene.dtype.itemsize)
+
+
+def _check_mask(mask: Path, path: Path, scene: Scene) -> None:
+    with open_scene(mask) as labels:
+        if labels.shape != (*scene.shape[:2], 1) or labels.dtype != np.uint8:
+            raise ValueError(
+                f"{mask} has {' x '.join(map(str, labels.shape))} pixels of {labels.dtype}; expected the class ids of "
+                f"{path}: {scene.shape[0]} x {scene.shape[1]} x 1, uint8"
+            )

@@ -1,0 +1,186 @@
+"""A scene of any size -> its mask: every block of the mask has an owner, which writes it and nobody else."""
+
+import math
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compactlib.files import check_room
+from compactlib.raster import Scene, create_mosaic, open_scene, windows
+from compactlib.spark.engine import choose_engine, run_tasks
+from compactlib.spark.job import append_rows, file_facts, open_job
+from compactlib.spark.measure import Result, Task
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from torch import nn
+
+TILE = 512  # pixels a side of the mask's TIFF tiles
+BLOCK, LARGEST_BLOCK = 2 * TILE, 4 * TILE
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What `segment` made. out: its folder. mask, probabilities: TIFF files (probabilities: None if not asked).
+
+    classes: how many. blocks: all of them; done_before: those that an earlier call had made. tasks: what each block of
+    this call cost (seconds, cpu_seconds, bytes_read, decoded_pixels, needed_pixels, pid, host, peak_rss_mb).
+    """
+
+    out: Path
+    mask: Path
+    probabilities: Path | None
+    classes: int
+    blocks: int
+    done_before: int
+    tasks: list[Result] = field(repr=False)
+
+
+def segment(
+    scene: str | Path | Scene,
+    model: "nn.Module | str | Path | Sequence[nn.Module | str | Path]",
+    out: str | Path,
+    *,
+    tile: int | None = None,
+    halo: int | None = None,
+    mode: str | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    probabilities: bool = False,
+    batch_size: int | None = None,
+    block: int | None = None,
+    nodata: float | None = None,
+    engine: str = "spark",
+    session: "SparkSession | None" = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Segmentation:
+    """Write the class mask of a scene to out/mask.tif: uint8, 255 where the scene has no data, georeferenced as it is.
+
+    scene: a TIFF file, or a page and level of one (`open_scene`). model: a module, a file of `save_model`, or a list of
+    them, an ensemble: then the mask shows the class whose mean softmax probability is highest. tile, halo, mode, mean,
+    std, batch_size: see `predict_tiled`. By default the tiles that suit each model, and the mean and std of its file.
+
+    probabilities: write out/probabilities.tif too, a channel per class, uint8, round(255 p), 0 where there is no data.
+    nodata: the value of pixels without data (all channels have it); default: what the file says. In scenes of floats
+    the model sees 0 instead. engine, session, workers, progress: see `run_tasks`.
+
+    block: pixels a side that one task writes, a multiple of 512; default: 1024 to 2048, what fits the tiles. A task
+    computes all tiles that touch its block, those at its border as its neighbours do: larger blocks compute less twice.
+    A worker holds a block's scores, 4 * block^2 * classes bytes (an ensemble twice that), and the model, loaded once.
+    The mask is that of `predict_tiled` over the whole scene; with batch_size=1 to the last bit.
+
+    The same call again does what is missing, after whatever ended it. Engines give the same bytes.
+
+    Before any task runs: SceneError for a scene that cannot be read, ValueError for models that do not fit the scene or
+    each other, sizes that do not go together, or a folder with something else in it, OSError if the disk has no room.
+    TaskError if a task fails.
+    """
+    from compactlib.spark import ensemble as models
+    from compactlib.spark.segment_block import Plan, segment_block
+
+    engine = choose_engine(engine)
+    with nullcontext(scene) if isinstance(scene, Scene) else open_scene(scene) as source:
+        ensemble = models.members(model, source.shape, tile, halo, mode, mean, std)
+        classes = models.dry_run(ensemble, source, batch_size)
+        block = _block(block, ensemble[0].step)
+        nodata = source.nodata if nodata is None else nodata
+        spec = {
+            "kind": "segment",
+            "scene": {**file_facts(source.path), "page": source.page, "level": source.level},
+            "models": [member.facts() for member in ensemble],
+            "probabilities": probabilities,
+            "batch_size": batch_size,
+            "block": block,
+            "nodata": nodata,
+        }
+        with open_job(out, spec) as job:
+            folder = job.folder.absolute()
+            products = _products(folder, classes, probabilities)
+            tasks = _tasks(source.shape, block, folder / "blocks")
+            missing = _missing(tasks, products, source)
+            results = []
+            if missing:
+                packed = models.pack(folder, ensemble)
+                at_work = [str(product.at_work) for product in products]
+                plan = Plan(
+                    scene=(str(source.path.absolute()), source.page, source.level),
+                    models=str(packed),
+                    nodata=nodata,
+                    batch_size=batch_size,
+                    mask=at_work[0],
+                    probabilities=at_work[1] if probabilities else None,
+                )
+                options = dict(session=session, workers=workers, label="segment", progress=progress)
+                results = run_tasks(partial(segment_block, plan), missing, engine, **options)
+                append_rows(folder / "tasks.csv", results)
+                packed.unlink()
+            for product in products:
+                if product.at_work.exists():
+                    os.replace(product.at_work, product.path)
+    made = [Path(out) / product.path.name for product in products]
+    return Segmentation(
+        Path(out), made[0], made[1] if probabilities else None, classes, len(tasks), len(tasks) - len(missing), results
+    )
+
+
+@dataclass(frozen=True)
+class _Product:
+    """A file of the result: its path, channels and nodata. While blocks are missing it stands under another name."""
+
+    path: Path
+    channels: int
+    nodata: int | None
+
+    @property
+    def at_work(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.part")
+
+    def nbytes(self, shape: Sequence[int]) -> int:
+        tiles = math.prod(-(-side // TILE) for side in shape[:2])
+        return tiles * TILE * TILE * self.channels
+
+
+def _products(folder: Path, classes: int, probabilities: bool) -> list[_Product]:
+    mask = _Product(folder / "mask.tif", 1, 255)
+    return [mask, _Product(folder / "probabilities.tif", classes, None)] if probabilities else [mask]
+
+
+def _block(block: int | None, step: int) -> int:
+    """The side of a block. By default one that starts where tiles start: then the fewest tiles touch two blocks."""
+    if block is None:
+        aligned = math.lcm(step, TILE)
+        block = -(-BLOCK // aligned) * aligned
+        return block if block <= LARGEST_BLOCK else BLOCK
+    if not isinstance(block, int) or block < TILE or block % TILE:
+        raise ValueError(f"block={block!r}: expected a multiple of {TILE} pixels, the side of the mask's tiles")
+    return block
+
+
+def _tasks(shape: Sequence[int], block: int, done: Path) -> list[Task]:
+    """The blocks of a scene, the largest first: none is left for last. `done`: the folder of their markers."""
+    tasks = []
+    for core in windows(*shape[:2], block):
+        row, column = core.y // block, core.x // block
+        window = [core.y, core.x, core.height, core.width]
+        marker = done / f"{row:04d}-{column:04d}.json"
+        tasks.append({"row": row, "column": column, "window": window, "marker": str(marker)})
+    return sorted(tasks, key=lambda task: -task["window"][2] * task["window"][3])
+
+
+def _missing(tasks: list[Task], products: list[_Product], scene: Scene) -> list[Task]:
+    """The tasks that are not done. At the start, or where somebody took a product away, all of them: files are made."""
+    missing = [task for task in tasks if not Path(task["marker"]).exists()]
+    if all(product.at_work.exists() or (product.path.exists() and not missing) for product in products):
+        return missing
+    for task in tasks:
+        Path(task["marker"]).unlink(missing_ok=True)
+    check_room(products[0].path.parent, sum(product.nbytes(scene.shape) for product in products))
+    for product in products:
+        size = (*scene.shape[:2], product.channels)
+        create_mosaic(product.at_work, *size, tile=TILE, geo=scene.geo, nodata=product.nodata)
+    return tasks

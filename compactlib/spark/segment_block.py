@@ -1,0 +1,112 @@
+"""What a worker does with a block of a scene's mask: read its pixels and their halo, predict, write whole tiles."""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from compactlib.files import atomic_write
+from compactlib.raster import Mosaic, Scene, Window
+from compactlib.spark.ensemble import STRIP, Member, predict, softmax, unpack
+from compactlib.spark.measure import Result, Task
+
+NODATA = 255  # in a mask
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the blocks of a job have in common. Paths are absolute.
+
+    scene: path, page, level. models: the file of `ensemble.pack`. nodata: of the scene. mask, probabilities: the
+    mosaics to write into (probabilities may be None).
+    """
+
+    scene: tuple[str, int, int]
+    models: str
+    nodata: float | None
+    batch_size: int | None
+    mask: str
+    probabilities: str | None
+
+
+def segment_block(plan: Plan, task: Task) -> Result:
+    """Segment one block, and mark it as done when it is on the disk; returns what reading it cost.
+
+    task: row and column (of the block), window (y, x, height, width), marker (the file that says that it is done).
+    Done twice, it writes the same bytes.
+    """
+    window = Window(*task["window"])
+    ensemble = _members(plan.models)
+    with Scene(*plan.scene, "reflect", cache_bytes=0) as scene:  # read once, so there is nothing to keep
+        image = LoadedPart(scene, ensemble, window)
+        cost = vars(scene.counters)
+    empty = image.without_data(window, plan.nodata)
+    mask = np.full((window.height, window.width), NODATA, np.uint8)
+    scores = None if empty.all() else predict(ensemble, image.filled(plan.nodata), window, plan.batch_size)
+    if scores is not None:
+        _most_probable(scores, mask)
+        mask[empty] = NODATA
+    with Mosaic(plan.mask) as mosaic:
+        mosaic.write(window.y, window.x, mask)
+        mosaic.flush()
+    if plan.probabilities:
+        with Mosaic(plan.probabilities) as mosaic:
+            shares = np.zeros((window.height, window.width, mosaic.shape[2]), np.uint8)
+            if scores is not None:
+                _rounded(scores, len(ensemble) == 1, shares)
+                shares[empty] = 0
+            mosaic.write(window.y, window.x, shares)
+            mosaic.flush()
+    result = {"row": task["row"], "column": task["column"], "pixels": window.height * window.width, **cost}
+    atomic_write(task["marker"], json.dumps(result) + "\n")
+    return result
+
+
+class LoadedPart:
+    """The part of a scene that a window's tiles need, held in memory, as an image with the size of the whole scene."""
+
+    def __init__(self, scene: Scene, ensemble: list[Member], window: Window):
+        self.shape, self.dtype = scene.shape, scene.dtype
+        sources = [window, *(member.source(scene.shape, window) for member in ensemble)]
+        self.y, self.x = min(source.y for source in sources), min(source.x for source in sources)
+        bottom, right = (max(ends) for ends in zip(*((s.y + s.height, s.x + s.width) for s in sources), strict=True))
+        self.pixels = scene.read(self.y, self.x, bottom - self.y, right - self.x)
+
+    def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
+        rows, columns = key
+        return self.pixels[rows.start - self.y : rows.stop - self.y, columns.start - self.x : columns.stop - self.x]
+
+    def without_data(self, window: Window, nodata: float | None) -> np.ndarray:
+        """bool (h, w): where all channels have the value `nodata`."""
+        if nodata is None:
+            return np.zeros((window.height, window.width), bool)
+        pixels = self[window.slices]
+        return (np.isnan(pixels) if nodata != nodata else pixels == nodata).all(axis=-1)
+
+    def filled(self, nodata: float | None) -> "LoadedPart":
+        """Itself. Of floats, 0 takes the place of `nodata`: -9999 or NaN would spread over all that the model sees."""
+        if nodata is not None and self.dtype.kind == "f":
+            self.pixels[np.isnan(self.pixels) if nodata != nodata else self.pixels == nodata] = 0
+        return self
+
+
+@lru_cache(maxsize=1)
+def _members(path: str) -> list[Member]:
+    """Loaded once in a worker; the name of the file has the fingerprint in it. There are as many workers as cores."""
+    torch.set_num_threads(1)
+    return unpack(path)
+
+
+def _most_probable(scores: np.ndarray, mask: np.ndarray) -> None:
+    for top in range(0, len(mask), STRIP):
+        mask[top : top + STRIP] = scores[top : top + STRIP].argmax(axis=-1)
+
+
+def _rounded(scores: np.ndarray, raw: bool, shares: np.ndarray) -> None:
+    """round(255 p); the softmax of raw scores is taken in place."""
+    if raw:
+        softmax(scores)
+    for top in range(0, len(shares), STRIP):
+        shares[top : top + STRIP] = np.rint(255 * scores[top : top + STRIP])

@@ -1,0 +1,211 @@
+"""A Spark session with defaults that fit a laptop; a cluster's master is an argument, and nothing else changes."""
+
+import functools
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from compactlib.spark.measure import cores
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+OLDEST_JAVA = 17
+# The driver hands out tasks and holds no pixels: one thread of garbage collection and the quick compiler keep its
+# memory and its share of the processor small.
+JAVA_OPTIONS = "-Xms128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxMetaspaceSize=256m -XX:-UsePerfData"
+
+_jvm_log: IO[bytes] | None = None  # what the JVM of this process writes to its stdout and stderr
+_scratch: tempfile.TemporaryDirectory | None = None  # deleted with this process
+
+
+def session(
+    master: str = "local[2,4]",
+    *,
+    app: str = "compact-transformers",
+    driver_memory: str = "1g",
+    python: str = sys.executable,
+    ship: bool = True,
+    **config: str,
+) -> "SparkSession":
+    """A Spark session for `patchify` and `segment`; the running one, if it was started with the same settings.
+
+    master: "local[N,4]" (this machine: N cores, a task whose worker is killed is tried 4 times; plain local[N] tries
+    once), or a cluster's, "spark://host:7077". driver_memory: heap of the JVM. python: the interpreter of the workers,
+    as a cluster's nodes know it. ship: send this package to the workers of a cluster. config: more settings of Spark,
+    `**{"spark.executor.memory": "4g"}`; they come before the defaults (no UI, and with a local master nothing that
+    listens beyond this machine).
+
+    What the JVM prints goes to a log that `jvm_log` reads, not to this process's stderr. RuntimeError, with the cause,
+    if Spark cannot start here; ValueError if one with other settings is running.
+    """
+    _check_libraries()
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+    from pyspark.sql import SparkSession
+
+    if running := SparkSession.getActiveSession():
+        _check_same(running, {"spark.master": master, "spark.driver.memory": driver_memory, **config})
+        return running
+    _end_jvm()
+    if not java_available():
+        raise RuntimeError(
+            f"Spark needs Java {OLDEST_JAVA} or newer, and `{_java()} -version` finds none; install a JDK (Debian, "
+            "Ubuntu: openjdk-17-jre-headless; conda: openjdk=17) or set JAVA_HOME"
+        )
+    global _jvm_log
+    _jvm_log = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the JVM)
+    settings = {**_settings(master, driver_memory), "spark.app.name": app, **config}
+    conf = SparkConf().setAll(list(settings.items()))
+    try:
+        with _environment(master, python):
+            gateway = launch_gateway(conf, {"stdout": _jvm_log, "stderr": _jvm_log})
+            context = SparkContext(conf=conf, gateway=gateway)
+    except Exception as error:
+        raise RuntimeError(f"Spark did not start with master={master!r}; the end of its log:\n{jvm_log()}") from error
+    if ship and not _on_this_machine(master):
+        context.addPyFile(_zipped_package())
+    return SparkSession.builder.getOrCreate()
+
+
+def active_or_new(workers: int | None = None) -> "SparkSession":
+    """The session that is running, whoever started it; else a new local one with `workers` cores (default: all)."""
+    from pyspark.sql import SparkSession
+
+    return SparkSession.getActiveSession() or session(f"local[{workers or cores()},4]")
+
+
+def java_available() -> bool:
+    """Whether Spark would find a Java that it can use: $JAVA_HOME's, else the one on the PATH."""
+    path = shutil.which(_java())
+    return path is not None and _version_of(path) >= OLDEST_JAVA
+
+
+def jvm_log(lines: int = 20) -> str:
+    """The last lines that Spark's JVM, or a worker of a local master, printed."""
+    if _jvm_log is None:
+        return ""
+    _jvm_log.seek(0)
+    return "\n".join(_jvm_log.read().decode(errors="replace").splitlines()[-lines:])
+
+
+def _settings(master: str, driver_memory: str) -> dict[str, str]:
+    settings = {
+        "spark.master": master,
+        "spark.driver.memory": driver_memory,
+        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
+        "spark.python.worker.reuse": "true",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(64 << 20),
+        "spark.sql.shuffle.partitions": "8",
+    }
+    if master.startswith("local"):
+        settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    if _on_this_machine(master):
+        settings["spark.sql.warehouse.dir"] = str(Path(_scratch_folder()) / "warehouse")  # not in the current folder
+    return settings
+
+
+def _on_this_machine(master: str) -> bool:
+    return master == "local" or master.startswith("local[")
+
+
+@contextmanager
+def _environment(master: str, python: str) -> Iterator[None]:
+    """What Spark reads from the environment only, while it starts."""
+    wanted = {"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    if master.startswith("local"):
+        wanted["SPARK_LOCAL_IP"] = "127.0.0.1"
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _check_libraries() -> None:
+    try:
+        version = importlib.metadata.version("pyspark")
+        pandas = importlib.metadata.version("pandas")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise RuntimeError(f"{error.name} is not installed; run pip install 'compactlib[spark]'") from None
+    if int(pandas.split(".")[0]) >= 3:
+        raise RuntimeError(f"Spark {version} does not work with pandas {pandas}; run pip install 'pandas<3'")
+
+
+def _check_same(running: "SparkSession", settings: dict[str, str]) -> None:
+    found = {name: running.conf.get(name, None) for name in settings}
+    differing = [name for name, value in settings.items() if not _same(found[name], value)]
+    if differing:
+        named = "; ".join(f"{name}={found[name]} there, {settings[name]} asked" for name in differing[:3])
+        raise ValueError(
+            f"a Spark session with other settings is running ({named}); stop it first (session.stop()), or pass it on "
+            "as it is (session=...)"
+        )
+
+
+def _same(found: str | None, asked: str) -> bool:
+    # Spark puts options of its own in front of Java's.
+    return found == asked or (found or "").endswith(f" {asked}")
+
+
+def _end_jvm() -> None:
+    """End the JVM that a stopped session left: heap and options hold from its start on."""
+    from pyspark import SparkContext
+
+    if SparkContext._gateway is None:
+        return
+    process = SparkContext._gateway.proc
+    SparkContext._gateway.shutdown()
+    SparkContext._gateway = SparkContext._jvm = None
+    if process is not None:
+        process.stdin.close()
+        process.wait()
+
+
+def _java() -> str:
+    """The command that Spark starts."""
+    home = os.environ.get("JAVA_HOME")
+    return str(Path(home) / "bin" / "java") if home else "java"
+
+
+@functools.cache
+def _version_of(java: str) -> int:
+    """17 for Java 17.0.2, 1 for Java 8 (1.8); 0 if it does not run."""
+    done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    found = re.search(r'version "(\d+)', done.stderr + done.stdout)
+    return int(found[1]) if found and done.returncode == 0 else 0
+
+
+def _scratch_folder() -> str:
+    global _scratch
+    _scratch = _scratch or tempfile.TemporaryDirectory(prefix="compact-transformers-")
+    return _scratch.name
+
+
+def _zipped_package() -> str:
+    """This package as a zip that Python imports from."""
+    package = Path(__file__).resolve().parents[1]
+    archive = Path(_scratch_folder()) / "compactlib.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(package.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                file.write(path, path.relative_to(package.parent))
+    return str(archive)

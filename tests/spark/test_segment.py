@@ -1,0 +1,230 @@
+"""The mask of a scene, made in blocks by many processes, against what the models give for the whole scene at once."""
+
+import json
+import shutil
+from collections import namedtuple
+
+import numpy as np
+import pytest
+import tifffile
+import timm
+import torch
+from torch import nn
+
+import compactlib  # noqa: F401  (registers the models)
+from compactlib.models import save_model
+from compactlib.raster import open_scene
+from compactlib.segmentation import predict_tiled
+from compactlib.spark import segment
+
+GEO = {
+    33550: (12, 3, (0.5, 0.5, 0.0)),  # pixels of half a metre
+    33922: (12, 6, (0.0, 0.0, 0.0, 600000.0, 5300000.0, 0.0)),
+    34735: (3, 16, (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 32632)),
+}
+MEAN, STD = (0.4, 0.6), (0.2, 0.3)
+
+
+def write(path, pixels, nodata=None):
+    tags = [(code, *tag, True) for code, tag in GEO.items()]
+    tags += [] if nodata is None else [(42113, 2, 0, str(nodata), True)]
+    layout = dict(tile=(256, 256), compression="deflate", photometric="minisblack", planarconfig="contig")
+    tifffile.imwrite(path, pixels, **layout, extratags=tags)
+    return path
+
+
+def pixels_of(height, width, dtype=np.uint8):
+    """Blurred noise, two channels, with a corner of zeros."""
+    noise = torch.rand(1, 2, height // 8 + 1, width // 8 + 1, generator=torch.Generator().manual_seed(1))
+    smooth = nn.functional.interpolate(noise, scale_factor=8, mode="bilinear")[0, :, :height, :width]
+    pixels = (255 * smooth.permute(1, 2, 0).numpy()).astype(dtype)
+    pixels[-90:, -70:] = 0
+    return pixels
+
+
+def unpadded(classes=3):
+    return timm.create_model("unet_valid", in_chans=2, num_classes=classes, width=4, depth=2)  # loses 20 pixels
+
+
+def padded(classes=3, **arguments):
+    return timm.create_model("unet", in_chans=2, num_classes=classes, width=4, depth=2, **arguments)
+
+
+PADDED = padded()
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return pixels_of(610, 1101)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory, pixels):
+    return write(tmp_path_factory.mktemp("scene") / "scene.tif", pixels)
+
+
+def test_an_unpadded_unet_gives_its_one_pass_mask(tmp_path, scene, pixels, spark):
+    model = unpadded().double()  # in float32, classes that are as good as equal depend on the order of a sum
+    done = segment(scene, model, tmp_path / "out", tile=128, block=512, session=spark, progress=False)
+    assert (done.classes, done.blocks, done.done_before, len(done.tasks)) == (3, 6, 0, 6)
+    assert {"seconds", "cpu_seconds", "pid", "bytes_read", "decoded_pixels", "peak_rss_mb"} <= set(done.tasks[0])
+    assert sum(task["pixels"] for task in done.tasks) == 610 * 1101
+    mirrored = np.pad(pixels, [(20, 20 + -side % 4) for side in pixels.shape[:2]] + [(0, 0)], mode="reflect")
+    with torch.inference_mode():
+        scores = model.eval()(torch.from_numpy(mirrored).permute(2, 0, 1)[None].contiguous().float().div(255).double())
+    expected = scores[0, :, :610, :1101].argmax(0).numpy()
+    assert len(np.unique(expected)) == 3
+    np.testing.assert_array_equal(tifffile.imread(done.mask), expected)
+
+
+def test_blended_tiles_and_probabilities_are_those_of_the_whole_scene(tmp_path, scene, pixels, spark):
+    path = save_model(
+        tmp_path / "unet.safetensors", padded(), "unet", mean=MEAN, std=STD, in_chans=2, num_classes=3, width=4, depth=2
+    )
+    options = dict(tile=96, halo=16, batch_size=1, probabilities=True, block=512, session=spark, progress=False)
+    done = segment(scene, path, tmp_path / "out", **options)
+    torch.manual_seed(0)  # the same weights again
+    scores = predict_tiled(padded(), pixels, 96, 16, "blend", mean=MEAN, std=STD, batch_size=1)
+    np.testing.assert_array_equal(tifffile.imread(done.mask), scores.argmax(-1))
+    expected = 255 * torch.from_numpy(scores).softmax(-1).numpy()
+    found = tifffile.imread(done.probabilities)
+    assert found.dtype == np.uint8 and found.shape == (610, 1101, 3)
+    assert np.abs(found - expected).max() <= 0.501 and found.std() > 1
+
+
+def test_an_ensemble_is_the_mean_of_probabilities_and_the_georeference_stays(tmp_path, pixels, spark):
+    scene = write(tmp_path / "scene.tif", pixels, nodata=0)
+    one, other = unpadded(), padded()
+    path = tmp_path / "one.safetensors"
+    save_model(path, one, "unet_valid", mean=0.5, std=0.2, in_chans=2, num_classes=3, width=4, depth=2)
+    done = segment(scene, [path, other], tmp_path / "out", probabilities=True, session=spark, progress=False)
+    scores = (
+        predict_tiled(one, pixels, 516, 20, mean=0.5, std=0.2),
+        predict_tiled(other, pixels, 384, 64, "blend"),
+    )
+    expected = sum(torch.from_numpy(each).softmax(-1).numpy() for each in scores) / 2
+    empty = (pixels == 0).all(-1)
+    assert empty.sum() >= 90 * 70
+    mask, shares = tifffile.imread(done.mask), tifffile.imread(done.probabilities)
+    assert (mask[empty] == 255).all() and (mask[~empty] < 3).all() and not shares[empty].any()
+    assert np.abs(shares - 255 * expected)[~empty].max() <= 0.501
+    first, second = np.sort(expected, axis=-1)[..., :-3:-1].transpose(2, 0, 1)
+    sure = ~empty & (first - second > 1e-5)
+    assert sure.mean() > 0.9
+    np.testing.assert_array_equal(mask[sure], expected.argmax(-1)[sure])
+
+    for product, nodata in ((done.mask, 255), (done.probabilities, None)):
+        with open_scene(product) as written, open_scene(scene) as source, tifffile.TiffFile(product) as tiff:
+            assert written.geo == source.geo and written.nodata == nodata and set(written.geo) == set(GEO)
+            assert tiff.pages.first.tags[33922].value == GEO[33922][2] and tiff.is_bigtiff
+
+
+@pytest.mark.parametrize("nodata", [np.nan, -9999])
+def test_missing_pixels_of_floats_do_not_spread(tmp_path, nodata, spark):
+    pixels = pixels_of(300, 280, np.float32) / 255
+    filled = pixels.copy()
+    pixels[100:103, 50:200], filled[100:103, 50:200] = nodata, 0
+    masks = []
+    for name, array, tag in (("holes", pixels, nodata), ("filled", filled, None)):
+        done = segment(
+            write(tmp_path / f"{name}.tif", array, tag), PADDED, tmp_path / name, session=spark, progress=False
+        )
+        masks.append(tifffile.imread(done.mask))
+    assert (masks[0][100:103, 50:200] == 255).all()
+    masks[0][100:103, 50:200] = masks[1][100:103, 50:200]
+    np.testing.assert_array_equal(*masks)
+
+
+def test_a_block_without_data_is_not_predicted(tmp_path, spark):
+    pixels = pixels_of(600, 1100)
+    pixels[:, 400:] = 0
+    done = segment(
+        write(tmp_path / "scene.tif", pixels, 0), PADDED, tmp_path / "out", block=512, session=spark, progress=False
+    )
+    mask = tifffile.imread(done.mask)
+    assert (mask[:, 400:] == 255).all() and (mask[:, :300] < 3).all()
+
+
+def test_another_call_does_what_is_missing_and_nothing_else(tmp_path, scene, spark):
+    out = tmp_path / "out"
+    call = dict(block=512, session=spark, progress=False)
+    first = segment(scene, PADDED, out, **call)
+    mask = first.mask.read_bytes()
+    assert sorted(path.name for path in out.iterdir() if path.name != ".lock") == [
+        "blocks",
+        "job.json",
+        "mask.tif",
+        "tasks.csv",
+    ]
+    again = segment(scene, PADDED, out, **call)
+    assert (again.done_before, again.tasks, again.mask.read_bytes()) == (6, [], mask)
+
+    torch.manual_seed(1)
+    for change, said in (
+        ({"model": padded()}, r"models\[0\].weights is"),
+        ({"probabilities": True}, "probabilities is false there, true is asked"),
+        ({"tile": 128}, r"models\[0\].tile is 384 there, 128 is asked"),
+        ({"mean": 0.5, "std": 0.2}, "mean"),
+    ):
+        with pytest.raises(ValueError, match=f"holds another job: .*{said}"):
+            segment(scene, **{"model": PADDED, "out": out, **call, **change})
+
+    first.mask.unlink()  # taken away: made again
+    anew = segment(scene, PADDED, out, **call)
+    assert anew.done_before == 0 and len(anew.tasks) == 6 and anew.mask.read_bytes() == mask
+    assert len((out / "tasks.csv").read_text().splitlines()) == 1 + 6 + 6
+
+
+def test_blocks_start_where_tiles_start(tmp_path, scene, spark):
+    done = segment(scene, PADDED, tmp_path / "out", session=spark, progress=False)
+    asked = json.loads((done.out / "job.json").read_text())
+    assert asked["models"][0]["tile"] == 384 and asked["block"] == 1536  # 4 tiles of 384, 3 of the mask's 512
+
+
+class Silent(nn.Module):
+    """A model that says nothing about itself."""
+
+    def __init__(self, **answer):
+        super().__init__()
+        self.conv = nn.Conv2d(**{"in_channels": 2, "out_channels": 3, "kernel_size": 1, **answer})
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "said"),
+    [
+        (timm.create_model("unet", width=4), {}, "an image of 2 channels; the model has in_chans=3"),
+        (Silent(in_channels=3), {}, "Silent and .*scene.tif do not go together: .*3 channels"),
+        (nn.Sequential(Silent(), nn.Flatten()), {}, "answered with shape"),
+        (padded(1), {}, "UNet gives 1 scores a pixel; expected 2 to 255 classes"),
+        (Silent(out_channels=256), {}, "Silent gives 256 scores a pixel"),
+        ([padded(), padded(4)], {}, r"an ensemble have \[3, 4\] classes; expected the same number"),
+        ([padded(), timm.create_model("unet", width=4)], {}, r"model 1 \(UNet\) and .* in_chans=3"),
+        ([], {}, "no model is given"),
+        ("nowhere.safetensors", {}, "nowhere.safetensors is not there"),
+        (padded(), {"tile": 128, "halo": 700}, "halo=700 is larger than the image, which has 610 x 1101 pixels"),
+        (padded(), {"halo": 16}, "halo=16 is given without a tile"),
+        (padded(), {"tile": 0}, "tile=0: expected a whole number"),
+        (padded(), {"mode": "hann"}, "mode='hann' is unknown"),
+        (unpadded(), {"tile": 128, "halo": 16}, "use halo=20"),
+        (padded(), {"mean": 0.5}, "mean and std belong together"),
+        (padded(), {"mean": (1, 2, 3), "std": 1}, "expected 2, one per channel"),
+        (padded(), {"block": 700}, "block=700: expected a multiple of 512"),
+        (padded(), {"batch_size": 0}, "batch_size=0"),
+        (padded(), {"engine": "dask"}, "engine='dask' is unknown"),
+    ],
+)
+def test_what_cannot_work_is_named_before_any_task(tmp_path, scene, model, options, said):
+    with pytest.raises((ValueError, FileNotFoundError), match=said):
+        segment(scene, model, tmp_path / "out", **{"engine": "local", **options})
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_seen_first(tmp_path, scene, monkeypatch):
+    Usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 6 * 512 * 512))
+    with pytest.raises(OSError, match="No room in"):
+        segment(scene, padded(), tmp_path / "out", probabilities=True, engine="local")
+    assert not list((tmp_path / "out").rglob("*.tif*"))
