@@ -4,7 +4,7 @@
 `board` sets all runs beside the papers' numbers. The command line (`python -m compactlib`) uses `runner` and `refresh`.
 """
 
-from compactlib.lab import board, environment, figures, mask_figures
+from compactlib.lab import board, environment, figures, mask_figures, processes, scene_figures, segment_figures
 from compactlib.lab.checks import NotYet, check
 from compactlib.lab.papers import Paper, paper_for, paper_value
 from compactlib.lab.parameters import ParameterError
@@ -27,6 +27,9 @@ __all__ = [
     "mask_figures",
     "paper_for",
     "paper_value",
+    "processes",
+    "scene_figures",
+    "segment_figures",
     "source",
     "start",
 ]

@@ -182,7 +182,7 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
     for outcome in outcomes:
         front = (outcome.job.notebook.stem, outcome.job.name, outcome.status, f"{outcome.seconds:.0f}")
         found = outcome.record.results if outcome.record else []
-        lines = [(f"{r.model} on {r.dataset}: {r.ours()}", r.theirs()) for r in found]
+        lines = [(f"{r.model} on {r.dataset}, {r.metric}: {r.ours()}", r.theirs()) for r in found]
         for line in lines or [(outcome.failure.line if outcome.failure else DASH, DASH)]:
             rows.append((*front, *line))
             front = ("", "", "", "")

@@ -11,7 +11,7 @@ from einops import rearrange
 from compactlib.lab import NotYet, check
 from compactlib.lab.catalogue import notebooks
 from compactlib.lab.checks import EXERCISES
-from tests.lab import segmentation_mistakes
+from tests.lab import scene_mistakes, scene_segmentation_mistakes, segmentation_mistakes
 
 
 def majority_of_test(train, test):
@@ -125,6 +125,8 @@ MISTAKES = {
     ],
     "03.3": [(goes_round, "black"), (moves_down, "down"), (changes_its_input, "work on a copy")],
     **segmentation_mistakes.MISTAKES,
+    **scene_mistakes.MISTAKES,
+    **scene_segmentation_mistakes.MISTAKES,
 }
 
 
@@ -180,7 +182,9 @@ def test_a_number_may_come_as_a_tensor_or_an_array():
     check("00.2", lambda train, test: torch.tensor(np.mean(test == 1)))
 
 
-@pytest.mark.parametrize("number", ["00.3", "01.3", "02.2", "03.2", "03.3", "05.2", "05.4", "06.2", "07.3"])
+@pytest.mark.parametrize(
+    "number", ["00.3", "01.3", "02.2", "03.2", "03.3", "05.2", "05.4", "06.2", "07.3", "08.2", "08.3"]
+)
 @pytest.mark.parametrize("result", ["a word", {"a": 1}, (1, "b"), float("nan")])
 def test_a_result_of_another_kind_is_answered_in_words(number, result):
     with pytest.raises(NotYet):
