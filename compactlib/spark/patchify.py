@@ -19,7 +19,7 @@ from compactlib.spark.measure import Result, Task
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-BLOCK = 16  # patches a side of a block: a smaller one decodes more of its tiles twice
+BLOCK = 16  # patches a side of a block, 32 with a halo: a smaller one decodes more of its tiles twice
 SMALL_BLOCK, FEW = 8, 8  # where that gives fewer than 8 tasks, blocks of 8
 ROW_BYTES = 16 << 20  # of the pixels of a row of patches in a block: what a worker holds follows from it
 CACHE_BYTES = 128 << 20  # of decoded tiles, at most
@@ -154,7 +154,7 @@ def blocks(grid: Grid, scene: Scene) -> list[Block]:
     side = grid.size + 2 * grid.halo
     pixel = scene.shape[2] * scene.dtype.itemsize
     most = max(1, ROW_BYTES // (side * side * pixel))
-    for at_least in (BLOCK, SMALL_BLOCK):
+    for at_least in (2 * BLOCK, BLOCK, SMALL_BLOCK) if grid.halo else (BLOCK, SMALL_BLOCK):
         if scene.striped:
             columns = min(grid.columns, most)
             rows = _side(grid, scene.tile[0], max(1, at_least**2 // columns))
