@@ -33,6 +33,7 @@ def test_idx_agrees_with_torchvision(tmp_path):
         (gzip.compress(gzip.decompress(idx_gz(np.zeros((3, 4)))) + b"x"), "holds 13 values"),
         (gzip.compress(gzip.decompress(idx_gz(np.zeros((3, 4))))[:-1]), "holds 11 values"),
     ],
+    ids=["float32", "png", "too long", "too short"],
 )
 def test_what_is_no_idx_file_is_refused(tmp_path, content, message):
     (tmp_path / "a.gz").write_bytes(content)
