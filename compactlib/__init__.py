@@ -14,16 +14,23 @@ __version__ = "0.1.0"
 class _RegisterAfterTimm:
     """A finder that changes one thing about the import of timm: when it is done, `compactlib.models` follows."""
 
+    def __init__(self) -> None:
+        self.asking = False
+
     def find_spec(self, name: str, path: object = None, target: object = None):
-        if name != "timm":
+        if name != "timm" or self.asking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        self.asking = True  # the other finders now
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self.asking = False
         if spec is not None:
             execute = spec.loader.exec_module
 
             def exec_module(module: object) -> None:
                 execute(module)
+                sys.meta_path.remove(self)
                 importlib.import_module("compactlib.models")
 
             spec.loader.exec_module = exec_module

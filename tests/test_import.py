@@ -18,7 +18,13 @@ def test_the_floor_of_rasters_loads_no_torch():
 
 
 @pytest.mark.parametrize(
-    "imports", ["import compactlib, timm", "import timm, compactlib", "import compactlib.models, timm"]
+    "imports",
+    [
+        "import compactlib, timm",
+        "import timm, compactlib",
+        "import compactlib.models, timm",
+        "import compactlib, importlib.util; importlib.util.find_spec('timm'); import timm",
+    ],
 )
 def test_timm_knows_the_models_in_any_order_of_imports(imports):
     assert run(f"{imports}; print(len(timm.list_models('cct*')) > 10)").strip() == "True"

@@ -2,9 +2,6 @@
 
 import os
 import platform
-import re
-import shutil
-import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -13,7 +10,6 @@ from compactlib.lab.tables import Table
 
 PACKAGES = ("torch", "torchvision", "timm", "scikit-learn", "scikit-image", "matplotlib", "papermill")
 SPARK = ("pyspark", "pyarrow", "tifffile")  # for notebooks 08 and 09 only
-JAVA_NEEDED = 17
 
 
 def ready() -> bool:
@@ -38,23 +34,20 @@ def report() -> Table:
     )
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     rows.append(("GPU", gpu, "" if torch.cuda.is_available() else "not needed; the gpu profiles want one"))
-    java = java_version()
-    note = (
-        "" if java and java >= JAVA_NEEDED else f"only notebooks 08 and 09 need Java {JAVA_NEEDED}: {how_to_get_java()}"
-    )
-    rows.append(("Java", str(java or "none"), note))
+    rows.append(("Java", *_java()))
     return Table(("part", "here", "note"), tuple(rows))
 
 
-def java_version() -> int | None:
-    """The major version of the `java` that Spark would start (JAVA_HOME, else the path), or None."""
-    home = os.environ.get("JAVA_HOME")
-    java = shutil.which(os.path.join(home, "bin", "java") if home else "java")
-    if not java:
-        return None
-    answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60)
-    found = re.search(r'version "(\d+)', answer.stderr + answer.stdout)
-    return int(found[1]) if found else None
+def _java() -> tuple[str, str]:
+    """The major version of the Java that Spark would start, and what to do if it is too old or not there."""
+    try:
+        from compactlib.spark.session import OLDEST_JAVA, java_version  # here: few notebooks need its libraries
+    except ModuleNotFoundError as error:
+        return "not looked for", f"{error.name} comes first; only notebooks 08 and 09 need Java"
+    found = java_version()
+    enough = found is not None and found >= OLDEST_JAVA
+    note = "" if enough else f"only notebooks 08 and 09 need Java {OLDEST_JAVA}: {how_to_get_java()}"
+    return str(found or "none"), note
 
 
 def how_to_get_java() -> str:

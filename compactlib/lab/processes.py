@@ -9,21 +9,6 @@ from dataclasses import dataclass, field
 import psutil
 
 INTERVAL = 0.05  # seconds between two looks
-WORKERS = ("pyspark.daemon", "pyspark/worker.py", "--multiprocessing-fork")  # in the command line of a Python worker
-
-
-def workers() -> list[psutil.Process]:
-    """The Python workers below this process, of a local Spark session or of a pool; the eldest first."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            command, parent = " ".join(process.cmdline()), process.parent()
-            forked = "pyspark.daemon" not in command or (parent and "pyspark.daemon" in " ".join(parent.cmdline()))
-            if forked and any(mark in command for mark in WORKERS):  # the daemon itself only forks workers
-                found.append((process.create_time(), process.pid, process))
-        except psutil.NoSuchProcess:
-            continue
-    return [process for *_, process in sorted(found, key=lambda one: one[:2])]
 
 
 @dataclass

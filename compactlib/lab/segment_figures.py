@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from compactlib.lab.mask_figures import SMOOTH, class_colours, colour_mask
+from compactlib.lab.mask_figures import SMOOTH, _rgb, class_colours, colour_mask
+from compactlib.lab.scene_figures import visible
 
 
 def overview(scene, longest: int = 400, *, labels: bool = False) -> np.ndarray:
@@ -35,7 +36,7 @@ def side_by_side(pictures: Mapping[str, np.ndarray], class_names: Sequence[str],
     figure, axes = plt.subplots(1, len(pictures), figsize=(size * len(pictures), size * tallest + 0.8), squeeze=False)
     for axis, (title, picture) in zip(axes[0], pictures.items(), strict=True):
         mask = picture.ndim == 2
-        axis.imshow(colour_mask(picture, class_names) if mask else _rgb(picture), interpolation=SMOOTH)
+        axis.imshow(colour_mask(picture, class_names) if mask else _rgb(visible(picture)), interpolation=SMOOTH)
         axis.set(title=title, xticks=[], yticks=[])
     colours = zip(class_colours(class_names), class_names, strict=True)
     handles = [Patch(color=colour, label=name) for colour, name in colours]
@@ -82,12 +83,3 @@ def confidence(shares: np.ndarray, right: np.ndarray, title: str = "") -> Figure
     axis.plot([0, 1], [0, 1], color="black", linestyle=":")
     axis.set(xlabel="probability of the class found", ylabel="share of right pixels", xlim=(0, 1), ylim=(0, 1))
     return figure
-
-
-def _rgb(picture: np.ndarray) -> np.ndarray:
-    """The first three channels as imshow takes them: uint8, or 0..1 up to the brightest hundredth."""
-    shown = picture[..., :3] if picture.shape[-1] >= 3 else np.repeat(picture[..., :1], 3, axis=-1)
-    if shown.dtype == np.uint8:
-        return shown
-    low, high = np.nanpercentile(shown, [0, 99])
-    return np.clip((shown - low) / max(high - low, 1e-9), 0, 1)

@@ -2,9 +2,7 @@
 
 import math
 import multiprocessing
-import os
 import tempfile
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +15,7 @@ import tifffile
 from tqdm.auto import tqdm
 
 from ..files import atomic_open, check_room
+from ..workers import end_with_parent
 from .aerial import aerial
 from .mosaic import check_tile, cut_tiles
 
@@ -76,7 +75,7 @@ def write_scene(
         raise ValueError(f"compression={compression!r} is not known; expected one of {', '.join(COMPRESSIONS)}")
     if COMPRESSIONS[compression] not in tifffile.TIFF.COMPRESSORS:
         raise ValueError(f'compression="{compression}" needs the package imagecodecs; install it, or use "deflate"')
-    if mask == path:
+    if mask is not None and mask.resolve() == path.resolve():
         raise ValueError(f"The scene and its mask cannot both be {path}.")
     check_room(path.parent, height * width * (3 if mask is None else 4))
 
@@ -119,7 +118,7 @@ def _in_order(tasks: Iterator[tuple], workers: int) -> Iterator[list[tuple[bytes
     if workers == 1:
         yield from starmap(_draw, tasks)
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _end_with_parent)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent)
     try:
         ahead = deque(pool.submit(_draw, *task) for task in islice(tasks, 2 * workers))
         while ahead:
@@ -127,16 +126,6 @@ def _in_order(tasks: Iterator[tuple], workers: int) -> Iterator[list[tuple[bytes
             ahead.extend(pool.submit(_draw, *task) for task in islice(tasks, 1))
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next task for ever."""
-
-    def wait() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _images(

@@ -9,9 +9,9 @@ import numpy as np
 import tifffile
 
 from ..files import atomic_open, check_room
+from .tiff_tags import GDAL_NODATA
 
 PAGE = 4096  # tiles start at multiples of it, so that two processes never write into the same page of memory
-GDAL_NODATA = 42113
 
 
 def create_mosaic(

@@ -22,8 +22,8 @@ from compactlib.spark.patchify import Patches, patchify
 from compactlib.spark.segment import Segmentation, segment
 from compactlib.spark.session import session
 
-# Imported when they are asked for: reading needs PyTorch.
-_LAZY = {"PatchDataset": "reading", "read_patches": "reading"}
+# Imported when they are asked for: they need PyTorch.
+_LAZY = {"PatchDataset": "reading", "read_patches": "reading", "train_on_patches": "training"}
 
 __all__ = [
     "PatchDataset",
@@ -35,6 +35,7 @@ __all__ = [
     "run_tasks",
     "segment",
     "session",
+    "train_on_patches",
 ]
 
 

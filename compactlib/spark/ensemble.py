@@ -1,7 +1,7 @@
 """The models that segment a scene: checked, fingerprinted and packed by the driver, asked by the workers."""
 
 import hashlib
-import json
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from compactlib.models import load_model, read_facts
 from compactlib.raster import Scene, Window
 from compactlib.segmentation import predict_tiled, tiles_source, tiling
 from compactlib.segmentation.inference import attribute
+from compactlib.spark.job import PACKED
 
 MAX_TILE = 512  # pixels a side that a model sees where it may choose: what a worker's memory follows from
 STRIP = 64  # rows at a time for softmax, so that its temporary arrays stay small
@@ -143,13 +144,14 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def pack(folder: Path, ensemble: Sequence[Member]) -> Path:
-    """Write the members for the workers, into a file whose name tells them from others. By cloudpickle, because a
-    model's class may stand in a notebook."""
-    facts = json.dumps([member.facts() for member in ensemble])
-    path = folder / f".model-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.pt"
-    with atomic_open(path) as file:
-        torch.save(list(ensemble), file, pickle_module=cloudpickle)
-    return path
+    """Write the members for the workers, into a file whose name tells its content from others: a worker keeps what it
+    has loaded. By cloudpickle, because a model's class may stand in a notebook."""
+    packed = io.BytesIO()
+    torch.save(list(ensemble), packed, pickle_module=cloudpickle)
+    name = f"{PACKED}{hashlib.sha256(packed.getbuffer()).hexdigest()[:16]}.pt"
+    with atomic_open(folder / name) as file:
+        file.write(packed.getbuffer())
+    return folder / name
 
 
 def unpack(path: str | Path) -> list[Member]:

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from compactlib import __version__
 from compactlib.files import atomic_write
 
+PACKED = ".model-"  # begins the names of files that a driver writes for its workers, for one call
 _ASKED, _LOCK = "job.json", ".lock"
 
 
@@ -31,8 +32,8 @@ class Job:
         self._lock.release()
 
     def clear_leftovers(self) -> None:
-        """Remove the temporary files of workers that were killed while they wrote."""
-        for leftover in self.folder.rglob(".*.tmp"):
+        """Remove the temporary files of workers that were killed while they wrote, and packed models."""
+        for leftover in (*self.folder.rglob(".*.tmp"), *self.folder.glob(f"{PACKED}*")):
             leftover.unlink(missing_ok=True)
 
 

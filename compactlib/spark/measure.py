@@ -16,6 +16,8 @@ Result = dict[str, Any]
 
 # An exception crosses Spark as text inside a Java stack trace; the JSON between these marks is found again there.
 _BEGIN, _END = "<compactlib-task ", " compactlib-task>"
+# Spark cuts what a process of TorchDistributor prints after 4,000 characters a line.
+_LONGEST_SENTENCE, _LONGEST_TRACEBACK = 800, 1500
 
 
 class TaskError(RuntimeError):
@@ -42,7 +44,8 @@ def measured(function: Callable[[Task], Result], task: Task) -> Result:
     try:
         result = function(task)
     except Exception as error:
-        facts = {"sentence": _sentence(error), "task": task, "traceback": traceback.format_exc()}
+        facts = {"sentence": _sentence(error)[:_LONGEST_SENTENCE], "task": task}
+        facts["traceback"] = traceback.format_exc()[-_LONGEST_TRACEBACK:]
         raise TaskFailure(f"{_BEGIN}{json.dumps(facts)}{_END}") from None
     return {
         **result,

@@ -1,18 +1,16 @@
 """Tasks on a pool of processes of this machine, which outlives workers that are killed."""
 
 import multiprocessing
-import os
 import signal
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for
 
 from tqdm.auto import tqdm
 
 from compactlib.spark.measure import Result, Task, TaskError, TaskFailure, cores, failure, measured
+from compactlib.workers import end_with_parent
 
 ATTEMPTS = 4  # as many as Spark's
 
@@ -77,11 +75,6 @@ def _until_broken(
 
 
 def _begin_worker() -> None:
-    """A worker leaves Ctrl-C to the driver, and ends with it, even if the driver is killed and cannot say so."""
+    """A worker leaves Ctrl-C to the driver, and ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_driver, daemon=True).start()
-
-
-def _end_with_driver() -> None:
-    wait_for([multiprocessing.parent_process().sentinel])
-    os._exit(1)
+    end_with_parent()

@@ -7,10 +7,12 @@ import threading
 import uuid
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from py4j.protocol import Py4JError
 from tqdm.auto import tqdm
 
 from compactlib.spark.measure import Result, Task, TaskError, failure, measured
@@ -84,7 +86,8 @@ def _collect(rows, session: "SparkSession", label: str, bar: tqdm, count: int) -
     def watch() -> None:
         collecting.join(POLL)
         while collecting.is_alive():
-            outcome["done"] = _done(context, group)
+            with suppress(Py4JError):  # the JVM has ended: `collect` will say so
+                outcome["done"] = _done(context, group)
             collecting.join(POLL)
 
     # This thread never talks to the JVM while it waits: Ctrl-C would break an answer off in the middle.
@@ -100,6 +103,7 @@ def _collect(rows, session: "SparkSession", label: str, bar: tqdm, count: int) -
         context.cancelJobGroup(group)
         watching.join()
         raise
+    collecting.join()
     if "error" in outcome:
         raise _explained(outcome["error"]) from None
     bar.update(bar.total - bar.n)

@@ -64,7 +64,8 @@ def patchify(
     pixels without data; default: what the file says. engine, session, workers, progress: see `run_tasks`.
 
     The folder gets parts/*.parquet (a row per patch: scene, row, column, y, x, low, high, mean, valid, pixels, and with
-    masks mask and labelled), manifest.parquet (a row per part), job.json (what was asked) and tasks.csv (what it cost).
+    masks mask and labelled), manifest.parquet (a row per part), job.json (what was asked) and tasks.csv (what each part
+    cost in the calls that came to their end).
     `read_patches(out)` reads it. The same call again does only what is missing. Whatever the engine, and however often
     a worker was killed, parts and manifest have the same bytes.
 
@@ -72,25 +73,29 @@ def patchify(
     folder with something else in it, OSError if the disk has no room. TaskError if a task fails.
     """
     engine = choose_engine(engine)
+    nodata = nodata.item() if isinstance(nodata, np.generic) else nodata
     scenes, masks = _paths(scene), _paths(mask) if mask is not None else None
     if masks is not None and len(masks) != len(scenes):
         raise ValueError(f"{len(scenes)} scenes and {len(masks)} masks; expected a mask for each scene, or none")
     grid = {"size": size, "step": step, "halo": halo, "border": border}
     tasks, patch_bytes = _tasks(scenes, masks, grid, nodata)
+    grid = {name: tasks[0]["grid"][name] for name in grid}  # as Grid has them: plain numbers
     spec = {
         "kind": "patchify",
         "scenes": [file_facts(path) for path in scenes],
         "masks": None if masks is None else [file_facts(path) for path in masks],
         "grid": grid,
         "nodata": nodata,
+        "block": [max(task["block"][side] for task in tasks) for side in (2, 3)],  # parts of other blocks do not fit in
     }
+    parts = Path(out).absolute() / "parts"
+    for task in tasks:
+        task["part"] = str(parts / task["part"])
+    # Before the folder is claimed, so that the next try may ask for something smaller.
+    check_room(out, sum(task["weight"] for task in tasks if not Path(task["part"]).exists()) * patch_bytes)
     with open_job(out, spec) as job:
-        parts = job.folder / "parts"
         parts.mkdir(exist_ok=True)
-        for task in tasks:
-            task["part"] = str(parts.absolute() / task["part"])
         missing = [task for task in tasks if not Path(task["part"]).exists()]
-        check_room(job.folder, sum(task["weight"] for task in missing) * patch_bytes)
         missing.sort(key=lambda task: -task["weight"])  # the largest first: none is left for last
         results = []
         if missing:

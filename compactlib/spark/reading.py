@@ -1,5 +1,6 @@
 """Patches back from their folder: as a torch Dataset, and as a Spark DataFrame."""
 
+import re
 from collections import OrderedDict
 from functools import cached_property
 from pathlib import Path
@@ -59,7 +60,7 @@ class PatchDataset(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         part, group, line, *place = self._places[index].tolist()
         pixels, *labels = (column[line] for column in self._group(part, group))
-        image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))  # (side, side, C) -> (C, side, side)
+        image = torch.from_numpy(pixels.transpose(2, 0, 1).copy())  # (side, side, C) -> (C, side, side)
         return image, torch.from_numpy(labels[0].astype(np.int64)) if labels else torch.tensor(place)
 
     def __repr__(self) -> str:
@@ -94,7 +95,9 @@ class PatchDataset(Dataset):
         """A Spark DataFrame with a row per patch: the columns of `table`, pixels, and with masks mask (bytes)."""
         if not self.parts:
             raise ValueError(self._nothing())
-        frame = session.read.parquet(*(f"file://{(self.out / part).absolute()}" for part in self.parts))
+        files = (str((self.out / part).absolute()) for part in self.parts)
+        # Spark takes a path for a pattern.
+        frame = session.read.parquet(*("file://" + re.sub(r"([\\*?{}\[\]])", r"\\\1", file) for file in files))
         frame = frame.where(frame["valid"].cast("double") >= self.valid)
         return frame.where(frame["labelled"].cast("double") >= self.labelled) if self.masks else frame
 

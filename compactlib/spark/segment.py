@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from compactlib.files import check_room
-from compactlib.raster import Scene, create_mosaic, open_scene, windows
+from compactlib.raster import Scene, create_mosaic, open_scene
 from compactlib.spark.engine import choose_engine, run_tasks
 from compactlib.spark.job import append_rows, file_facts, open_job
 from compactlib.spark.measure import Result, Task
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 TILE = 512  # pixels a side of the mask's TIFF tiles
 BLOCK, LARGEST_BLOCK = 2 * TILE, 4 * TILE
+BAND = LARGEST_BLOCK**2 // TILE  # the widest block of a striped scene: it holds no more than the largest square one
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,11 @@ def segment(
     nodata: the value of pixels without data (all channels have it); default: what the file says. In scenes of floats
     the model sees 0 instead. engine, session, workers, progress: see `run_tasks`.
 
-    block: pixels a side that one task writes, a multiple of 512; default: 1024 to 2048, what fits the tiles. A task
-    computes all tiles that touch its block, those at its border as its neighbours do: larger blocks compute less twice.
-    A worker holds a block's scores, 4 * block^2 * classes bytes (an ensemble twice that), and the model, loaded once.
-    The mask is that of `predict_tiled` over the whole scene; with batch_size=1 to the last bit.
+    block: pixels a side that one task writes, a multiple of 512; default: 1024 to 2048, what fits the tiles; of a
+    striped scene bands of 512 rows and up to 8192 columns, because a strip is decoded whole. A task computes all tiles
+    that touch its block, those at its border as its neighbours do: larger blocks compute less twice. A worker holds a
+    block's scores, 4 bytes a pixel and class (an ensemble twice that), and the model, loaded once. The mask is that of
+    `predict_tiled` over the whole scene; with batch_size=1 to the last bit.
 
     The same call again does what is missing, after whatever ended it. Engines give the same bytes.
 
@@ -87,8 +91,9 @@ def segment(
     with nullcontext(scene) if isinstance(scene, Scene) else open_scene(scene) as source:
         ensemble = models.members(model, source.shape, tile, halo, mode, mean, std)
         classes = models.dry_run(ensemble, source, batch_size)
-        block = _block(block, ensemble[0].step)
+        block = _block(block, ensemble[0].step, source)
         nodata = source.nodata if nodata is None else nodata
+        nodata = nodata.item() if isinstance(nodata, np.generic) else nodata
         spec = {
             "kind": "segment",
             "scene": {**file_facts(source.path), "page": source.page, "level": source.level},
@@ -98,9 +103,11 @@ def segment(
             "block": block,
             "nodata": nodata,
         }
-        with open_job(out, spec) as job:
-            folder = job.folder.absolute()
-            products = _products(folder, classes, probabilities)
+        folder = Path(out).absolute()
+        products = _products(folder, classes, probabilities)
+        # Before the folder is claimed, so that the next try may ask for something smaller.
+        _check_room(products, source)
+        with open_job(out, spec):
             tasks = _tasks(source.shape, block, folder / "blocks")
             missing = _missing(tasks, products, source)
             results = []
@@ -118,7 +125,6 @@ def segment(
                 options = dict(session=session, workers=workers, label="segment", progress=progress)
                 results = run_tasks(partial(segment_block, plan), missing, engine, **options)
                 append_rows(folder / "tasks.csv", results)
-                packed.unlink()
             for product in products:
                 if product.at_work.exists():
                     os.replace(product.at_work, product.path)
@@ -150,26 +156,34 @@ def _products(folder: Path, classes: int, probabilities: bool) -> list[_Product]
     return [mask, _Product(folder / "probabilities.tif", classes, None)] if probabilities else [mask]
 
 
-def _block(block: int | None, step: int) -> int:
-    """The side of a block. By default one that starts where tiles start: then the fewest tiles touch two blocks."""
+def _block(block: int | None, step: int, scene: Scene) -> tuple[int, int]:
+    """Rows and columns of a block. By default one that starts where tiles start: then the fewest tiles touch two."""
+    if block is None and scene.striped:
+        return TILE, min(BAND, -(-scene.shape[1] // TILE) * TILE)
     if block is None:
         aligned = math.lcm(step, TILE)
         block = -(-BLOCK // aligned) * aligned
-        return block if block <= LARGEST_BLOCK else BLOCK
+        block = block if block <= LARGEST_BLOCK else BLOCK
     if not isinstance(block, int) or block < TILE or block % TILE:
         raise ValueError(f"block={block!r}: expected a multiple of {TILE} pixels, the side of the mask's tiles")
-    return block
+    return block, block
 
 
-def _tasks(shape: Sequence[int], block: int, done: Path) -> list[Task]:
+def _tasks(shape: Sequence[int], block: tuple[int, int], done: Path) -> list[Task]:
     """The blocks of a scene, the largest first: none is left for last. `done`: the folder of their markers."""
     tasks = []
-    for core in windows(*shape[:2], block):
-        row, column = core.y // block, core.x // block
-        window = [core.y, core.x, core.height, core.width]
-        marker = done / f"{row:04d}-{column:04d}.json"
-        tasks.append({"row": row, "column": column, "window": window, "marker": str(marker)})
+    for row, y in enumerate(range(0, shape[0], block[0])):
+        for column, x in enumerate(range(0, shape[1], block[1])):
+            window = [y, x, min(block[0], shape[0] - y), min(block[1], shape[1] - x)]
+            marker = done / f"{row:04d}-{column:04d}.json"
+            tasks.append({"row": row, "column": column, "window": window, "marker": str(marker)})
     return sorted(tasks, key=lambda task: -task["window"][2] * task["window"][3])
+
+
+def _check_room(products: list[_Product], scene: Scene) -> None:
+    """OSError if the disk has no room for the products that are not there yet."""
+    new = [product for product in products if not (product.path.exists() or product.at_work.exists())]
+    check_room(products[0].path.parent, sum(product.nbytes(scene.shape) for product in new))
 
 
 def _missing(tasks: list[Task], products: list[_Product], scene: Scene) -> list[Task]:
@@ -179,7 +193,6 @@ def _missing(tasks: list[Task], products: list[_Product], scene: Scene) -> list[
         return missing
     for task in tasks:
         Path(task["marker"]).unlink(missing_ok=True)
-    check_room(products[0].path.parent, sum(product.nbytes(scene.shape) for product in products))
     for product in products:
         size = (*scene.shape[:2], product.channels)
         create_mosaic(product.at_work, *size, tile=TILE, geo=scene.geo, nodata=product.nodata)

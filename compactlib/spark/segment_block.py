@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -35,8 +36,12 @@ def segment_block(plan: Plan, task: Task) -> Result:
     """Segment one block, and mark it as done when it is on the disk; returns what reading it cost.
 
     task: row and column (of the block), window (y, x, height, width), marker (the file that says that it is done).
-    Done twice, it writes the same bytes.
+    A block that has its mark is left as it is: the worker that wrote it was killed before it could say so. One that
+    was killed while it wrote is written again, with the same bytes.
     """
+    marker = Path(task["marker"])
+    if marker.exists():
+        return json.loads(marker.read_text(encoding="utf-8"))
     window = Window(*task["window"])
     ensemble = _members(plan.models)
     with Scene(*plan.scene, "reflect", cache_bytes=0) as scene:  # read once, so there is nothing to keep
@@ -60,7 +65,7 @@ def segment_block(plan: Plan, task: Task) -> Result:
             mosaic.write(window.y, window.x, shares)
             mosaic.flush()
     result = {"row": task["row"], "column": task["column"], "pixels": window.height * window.width, **cost}
-    atomic_write(task["marker"], json.dumps(result) + "\n")
+    atomic_write(marker, json.dumps(result) + "\n")
     return result
 
 

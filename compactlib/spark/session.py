@@ -53,7 +53,7 @@ def session(
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
-    if running := SparkSession.getActiveSession():
+    if running := _running():
         _check_same(running, {"spark.master": master, "spark.driver.memory": driver_memory, **config})
         return running
     _end_jvm()
@@ -79,15 +79,18 @@ def session(
 
 def active_or_new(workers: int | None = None) -> "SparkSession":
     """The session that is running, whoever started it; else a new local one with `workers` cores (default: all)."""
-    from pyspark.sql import SparkSession
-
-    return SparkSession.getActiveSession() or session(f"local[{workers or cores()},4]")
+    return _running() or session(f"local[{workers or cores()},4]")
 
 
 def java_available() -> bool:
     """Whether Spark would find a Java that it can use: $JAVA_HOME's, else the one on the PATH."""
+    return (java_version() or 0) >= OLDEST_JAVA
+
+
+def java_version() -> int | None:
+    """The major version of the Java that Spark would start (8 and older call themselves 1), or None without any."""
     path = shutil.which(_java())
-    return path is not None and _version_of(path) >= OLDEST_JAVA
+    return _version_of(path) if path else None
 
 
 def jvm_log(lines: int = 20) -> str:
@@ -96,6 +99,15 @@ def jvm_log(lines: int = 20) -> str:
         return ""
     _jvm_log.seek(0)
     return "\n".join(_jvm_log.read().decode(errors="replace").splitlines()[-lines:])
+
+
+def _running() -> "SparkSession | None":
+    """The session of this process, also from a thread that did not start it, or around a context that has none."""
+    _check_libraries()
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    return SparkSession.builder.getOrCreate() if SparkContext._active_spark_context else None
 
 
 def _settings(master: str, driver_memory: str) -> dict[str, str]:
@@ -187,11 +199,11 @@ def _java() -> str:
 
 
 @functools.cache
-def _version_of(java: str) -> int:
-    """17 for Java 17.0.2, 1 for Java 8 (1.8); 0 if it does not run."""
+def _version_of(java: str) -> int | None:
+    """17 for Java 17.0.2, 1 for Java 8 (1.8); None if it does not run."""
     done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
     found = re.search(r'version "(\d+)', done.stderr + done.stdout)
-    return int(found[1]) if found and done.returncode == 0 else 0
+    return int(found[1]) if found and done.returncode == 0 else None
 
 
 def _scratch_folder() -> str:

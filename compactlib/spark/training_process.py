@@ -85,7 +85,7 @@ def train(settings: dict[str, Any]) -> dict[str, Any]:
         distributed.all_gather_object(ranks, me)
         history.append({"epoch": epoch + 1, "loss": loss, "ranks": ranks})
         if rank == 0:
-            print(EPOCH + json.dumps(history[-1]), flush=True)
+            print(EPOCH + json.dumps({"epoch": epoch + 1, "loss": loss}), flush=True)
     if rank == 0:
         save_model(plan.out, model.cpu(), plan.model, mean=plan.mean, std=plan.std, **plan.arguments)
     distributed.barrier()  # nobody leaves while the file is being written

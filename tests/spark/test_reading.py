@@ -29,7 +29,8 @@ def pictures():
 @pytest.fixture(scope="module")
 def folder(pictures, tmp_path_factory):
     """Patches of both, cut in this process."""
-    tmp = tmp_path_factory.mktemp("patches")
+    tmp = tmp_path_factory.mktemp("patches") / "a{b,c}[d]*"  # Spark takes a path for a pattern
+    tmp.mkdir()
     for kind, arrays in zip(("scene", "mask"), pictures, strict=True):
         for i, array in enumerate(arrays):
             tifffile.imwrite(
@@ -146,6 +147,17 @@ def test_a_dataframe_has_the_same_patches(folder, pictures, expected, spark):
         assert bytes(row["pixels"]) == pixels.tobytes() and bytes(row["mask"]) == labels.tobytes()
     filled = sum((cut(picture, SIZE, STEP) > 0).any((1, 2, 3)).sum() for picture in pictures[0])
     assert read_patches(folder / "bare").dataframe(spark).where("high > 0").count() == filled
+
+
+def test_an_item_is_the_callers_to_change(tmp_path, monkeypatch):
+    grey = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
+    tifffile.imwrite(tmp_path / "grey.tif", grey, tile=(32, 32))
+    monkeypatch.setattr(module("patchify"), "run_tasks", lambda function, tasks, *_, **__: [*map(function, tasks)])
+    monkeypatch.setattr(module("patchify"), "append_rows", lambda *_: None)
+    patchify(tmp_path / "grey.tif", tmp_path / "out", 32, 32)
+    dataset = read_patches(tmp_path / "out")
+    dataset[0][0].zero_()
+    np.testing.assert_array_equal(dataset[0][0].numpy(), grey[None, :32, :32])
 
 
 def test_a_folder_that_is_not_ready_is_refused(folder, tmp_path):

@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -35,6 +36,12 @@ def test_the_running_session_is_used_if_it_is_what_is_asked(spark):
         session("local[2,4]", **{"spark.ui.enabled": "true"})
 
 
+def test_another_thread_finds_the_running_session(spark):
+    with ThreadPoolExecutor(1) as threads:
+        found = threads.submit(session, "local[2,4]").result()
+    assert found.sparkContext is spark.sparkContext and spark.range(3).count() == 3
+
+
 def test_a_cluster_is_not_told_to_look_for_its_driver_at_home():
     assert "spark.driver.host" in _settings("local-cluster[2,1,1024]", "1g")
     assert "spark.driver.host" not in _settings("spark://host:7077", "1g")
@@ -52,7 +59,7 @@ def test_the_package_that_a_cluster_gets_can_be_imported(tmp_path):
 
 def test_without_java_the_sentence_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    monkeypatch.setattr("pyspark.sql.SparkSession.getActiveSession", lambda: None)
+    monkeypatch.setattr("pyspark.SparkContext._active_spark_context", None)
     monkeypatch.setattr("pyspark.SparkContext._gateway", None)
     assert not java_available()
     with pytest.raises(
