@@ -1,11 +1,15 @@
 """Bad luck and bad input: what is killed ends with the same bytes; what cannot work is said before it starts."""
 
+import errno
+import math
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -13,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import tifffile
 
-from compactlib.raster import SceneError
+from compactlib.raster import SceneError, create_mosaic
 from compactlib.spark import TaskError, patchify
 from compactlib.spark.cut import cut_block
 from compactlib.spark.measure import measured
@@ -165,10 +169,41 @@ def test_a_scene_that_has_changed_is_another_job(scene, tmp_path):
         patchify(copy, tmp_path / "out", 64, 64)
 
 
-def test_without_room_on_the_disk_nothing_starts(idle, scene, tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 100_000))
-    with pytest.raises(OSError, match=r"No room in .*out: 0\.0 GB are needed"):
-        patchify(scene, tmp_path / "out", 32, 24)
+def test_without_room_on_the_disk_nothing_starts(idle, tmp_path):
+    """For real: patches of a scene, all holes, take twice what the disk has, because a pixel is in 256 of them."""
+    size, step = 1024, 64
+    across = 1 + math.isqrt(2 * shutil.disk_usage(tmp_path).free // size**2)
+    side = size + (across - 1) * step
+    try:
+        create_mosaic(tmp_path / "scene.tif", side, side)
+    except OSError as error:
+        pytest.skip(f"the file system does not hold a file of {side**2 / 1e9:.1f} GB, all holes: {error}")
+    with pytest.raises(OSError, match=r"No room in .*out: [0-9.,]+ GB are needed and [0-9.,]+ GB are free"):
+        patchify(tmp_path / "scene.tif", tmp_path / "out", size, step, engine="local")
+    assert not (tmp_path / "out").exists()
+
+
+def full_after(parts: str, count: int, task: dict) -> dict:
+    """cut_block on a disk that is full, for this worker, once `count` parts are on it: the system refuses a byte more
+    in a file than a limit that is less than a part."""
+    if len(list(Path(parts).glob("*.parquet"))) >= count:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    return cut_block(task)
+
+
+def test_a_disk_that_fills_up_leaves_whole_parts_and_the_next_call_goes_on(scene, undisturbed, tmp_path, monkeypatch):
+    out, how = tmp_path / "out", dict(engine="local", workers=1, progress=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(module("patchify"), "cut_block", partial(full_after, str(out / "parts"), 3))
+        with pytest.raises(TaskError, match=os.strerror(errno.EFBIG)) as caught:
+            patchify(scene, out, 32, 24, **how)
+    assert "\n" not in str(caught.value) and caught.value.task["part"]
+    assert not [path for path in out.rglob(".*") if path.name != ".lock"]  # the part that was half written is gone
+    parts = {path.name: path.read_bytes() for path in (out / "parts").iterdir()}
+    assert len(parts) == 3 and parts.items() < undisturbed.items() and not (out / "manifest.parquet").exists()
+    done = patchify(scene, out, 32, 24, **how)
+    assert (done.done_before, len(done.tasks)) == (3, 9)
+    assert contents(out) == undisturbed
 
 
 def test_room_is_asked_for_what_is_missing_only(idle, scene, tmp_path, monkeypatch):

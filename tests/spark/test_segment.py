@@ -1,8 +1,9 @@
 """The mask of a scene, made in blocks by many processes, against what the models give for the whole scene at once."""
 
 import json
+import math
 import shutil
-from collections import namedtuple
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from torch import nn
 
 import compactlib  # noqa: F401  (registers the models)
 from compactlib.models import save_model
-from compactlib.raster import open_scene
+from compactlib.raster import create_mosaic, open_scene
 from compactlib.segmentation import predict_tiled
 from compactlib.spark import segment
+from compactlib.spark.measure import measured
+from tests.spark.folders import module
 
 GEO = {
     33550: (12, 3, (0.5, 0.5, 0.0)),  # pixels of half a metre
@@ -63,9 +66,30 @@ def scene(tmp_path_factory, pixels):
     return write(tmp_path_factory.mktemp("scene") / "scene.tif", pixels)
 
 
-def test_an_unpadded_unet_gives_its_one_pass_mask(tmp_path, scene, pixels, spark):
+@contextmanager
+def this_process():
+    """Arguments for a job whose blocks are made in this process. A pool, which takes seconds to start, gives the same
+    bytes: see the first test, and test_segment_faults.py."""
+
+    def run(function, tasks, *_, **__):
+        return [measured(function, task) for task in tasks]
+
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module("segment"), "run_tasks", run)
+        yield {"engine": "local", "progress": False}
+    torch.set_num_threads(threads)  # a worker takes one
+
+
+@pytest.fixture
+def here():
+    with this_process() as arguments:
+        yield arguments
+
+
+def test_an_unpadded_unet_gives_its_one_pass_mask(tmp_path, scene, pixels):
     model = unpadded().double()  # in float32, classes that are as good as equal depend on the order of a sum
-    done = segment(scene, model, tmp_path / "out", tile=128, block=512, session=spark, progress=False)
+    done = segment(scene, model, tmp_path / "out", tile=128, block=512, engine="local", workers=2, progress=False)
     assert (done.classes, done.blocks, done.done_before, len(done.tasks)) == (3, 6, 0, 6)
     assert {"seconds", "cpu_seconds", "pid", "bytes_read", "decoded_pixels", "peak_rss_mb"} <= set(done.tasks[0])
     assert sum(task["pixels"] for task in done.tasks) == 610 * 1101
@@ -77,12 +101,12 @@ def test_an_unpadded_unet_gives_its_one_pass_mask(tmp_path, scene, pixels, spark
     np.testing.assert_array_equal(tifffile.imread(done.mask), expected)
 
 
-def test_blended_tiles_and_probabilities_are_those_of_the_whole_scene(tmp_path, scene, pixels, spark):
+def test_blended_tiles_and_probabilities_are_those_of_the_whole_scene(tmp_path, scene, pixels, here):
     path = save_model(
         tmp_path / "unet.safetensors", padded(), "unet", mean=MEAN, std=STD, in_chans=2, num_classes=3, width=4, depth=2
     )
-    options = dict(tile=96, halo=16, batch_size=1, probabilities=True, block=512, session=spark, progress=False)
-    done = segment(scene, path, tmp_path / "out", **options)
+    options = dict(tile=96, halo=16, batch_size=1, probabilities=True, block=512)
+    done = segment(scene, path, tmp_path / "out", **options, **here)
     torch.manual_seed(0)  # the same weights again
     scores = predict_tiled(padded(), pixels, 96, 16, "blend", mean=MEAN, std=STD, batch_size=1)
     np.testing.assert_array_equal(tifffile.imread(done.mask), scores.argmax(-1))
@@ -92,12 +116,23 @@ def test_blended_tiles_and_probabilities_are_those_of_the_whole_scene(tmp_path, 
     assert np.abs(found - expected).max() <= 0.501 and found.std() > 1
 
 
-def test_an_ensemble_is_the_mean_of_probabilities_and_the_georeference_stays(tmp_path, pixels, spark):
-    scene = write(tmp_path / "scene.tif", pixels, nodata=0)
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory, pixels):
+    """A scene with nodata, two models, and what comes of them."""
+    folder = tmp_path_factory.mktemp("ensemble")
+    scene = write(folder / "scene.tif", pixels, nodata=0)
+    torch.manual_seed(0)
     one, other = unpadded(), padded()
-    path = tmp_path / "one.safetensors"
+    path = folder / "one.safetensors"
     save_model(path, one, "unet_valid", mean=0.5, std=0.2, in_chans=2, num_classes=3, width=4, depth=2)
-    done = segment(scene, [path, other], tmp_path / "out", probabilities=True, session=spark, progress=False)
+    options = dict(probabilities=True, block=1024)
+    with this_process() as here:
+        done = segment(scene, [path, other], folder / "out", **options, **here)
+    return scene, (one, other), ([path, other], options), done
+
+
+def test_an_ensemble_is_the_mean_of_probabilities_and_the_georeference_stays(ensemble, pixels):
+    scene, (one, other), _, done = ensemble
     scores = (
         predict_tiled(one, pixels, 516, 20, mean=0.5, std=0.2),
         predict_tiled(other, pixels, 384, 64, "blend"),
@@ -119,35 +154,39 @@ def test_an_ensemble_is_the_mean_of_probabilities_and_the_georeference_stays(tmp
             assert tiff.pages.first.tags[33922].value == GEO[33922][2] and tiff.is_bigtiff
 
 
+def test_spark_gives_the_same_bytes(ensemble, tmp_path, spark):
+    scene, _, (models, options), made = ensemble
+    done = segment(scene, models, tmp_path / "out", session=spark, progress=False, **options)
+    assert (done.blocks, len(done.tasks)) == (2, 2)
+    assert done.mask.read_bytes() == made.mask.read_bytes()
+    assert done.probabilities.read_bytes() == made.probabilities.read_bytes()
+
+
 @pytest.mark.parametrize("nodata", [np.nan, -9999])
-def test_missing_pixels_of_floats_do_not_spread(tmp_path, nodata, spark):
+def test_missing_pixels_of_floats_do_not_spread(tmp_path, nodata, here):
     pixels = pixels_of(300, 280, np.float32) / 255
     filled = pixels.copy()
     pixels[100:103, 50:200], filled[100:103, 50:200] = nodata, 0
     masks = []
     for name, array, tag in (("holes", pixels, nodata), ("filled", filled, None)):
-        done = segment(
-            write(tmp_path / f"{name}.tif", array, tag), PADDED, tmp_path / name, session=spark, progress=False
-        )
+        done = segment(write(tmp_path / f"{name}.tif", array, tag), PADDED, tmp_path / name, **here)
         masks.append(tifffile.imread(done.mask))
     assert (masks[0][100:103, 50:200] == 255).all()
     masks[0][100:103, 50:200] = masks[1][100:103, 50:200]
     np.testing.assert_array_equal(*masks)
 
 
-def test_a_block_without_data_is_not_predicted(tmp_path, spark):
+def test_a_block_without_data_is_not_predicted(tmp_path, here):
     pixels = pixels_of(600, 1100)
     pixels[:, 400:] = 0
-    done = segment(
-        write(tmp_path / "scene.tif", pixels, 0), PADDED, tmp_path / "out", block=512, session=spark, progress=False
-    )
+    done = segment(write(tmp_path / "scene.tif", pixels, 0), PADDED, tmp_path / "out", block=512, **here)
     mask = tifffile.imread(done.mask)
     assert (mask[:, 400:] == 255).all() and (mask[:, :300] < 3).all()
 
 
-def test_another_call_does_what_is_missing_and_nothing_else(tmp_path, scene, spark):
+def test_another_call_does_what_is_missing_and_nothing_else(tmp_path, scene, here):
     out = tmp_path / "out"
-    call = dict(block=512, session=spark, progress=False)
+    call = dict(block=512, **here)
     first = segment(scene, PADDED, out, **call)
     mask = first.mask.read_bytes()
     assert sorted(path.name for path in out.iterdir() if path.name != ".lock") == [
@@ -175,10 +214,31 @@ def test_another_call_does_what_is_missing_and_nothing_else(tmp_path, scene, spa
     assert len((out / "tasks.csv").read_text().splitlines()) == 1 + 6 + 6
 
 
-def test_blocks_start_where_tiles_start(tmp_path, scene, spark):
-    done = segment(scene, PADDED, tmp_path / "out", session=spark, progress=False)
+def test_blocks_start_where_tiles_start(tmp_path, scene, here):
+    done = segment(scene, PADDED, tmp_path / "out", **here)
     asked = json.loads((done.out / "job.json").read_text())
-    assert asked["models"][0]["tile"] == 384 and asked["block"] == 1536  # 4 tiles of 384, 3 of the mask's 512
+    assert asked["models"][0]["tile"] == 384 and asked["block"] == [1536, 1536]  # 4 tiles of 384, 3 of the mask's 512
+
+
+def test_a_striped_scene_is_made_in_bands(tmp_path, here):
+    pixels, path = pixels_of(700, 1500), tmp_path / "scene.tif"
+    layout = dict(photometric="minisblack", planarconfig="contig", compression="deflate")
+    tifffile.imwrite(path, pixels, rowsperstrip=8, **layout)
+    options = dict(tile=256, halo=16, batch_size=1, **here)
+    bands = segment(path, PADDED, tmp_path / "bands", **options)
+    squares = segment(path, PADDED, tmp_path / "squares", block=1024, **options)
+    assert json.loads((bands.out / "job.json").read_text())["block"] == [512, 1536]
+    expected = predict_tiled(PADDED, pixels, 256, 16, "blend", batch_size=1).argmax(-1)
+    np.testing.assert_array_equal(tifffile.imread(bands.mask), expected)
+    np.testing.assert_array_equal(tifffile.imread(squares.mask), expected)
+
+    def total(done, name):
+        return sum(task[name] for task in done.tasks)
+
+    # A strip is as wide as the scene: a band decodes what it needs, a square what lies beside it as well.
+    assert total(bands, "decoded_pixels") <= 1.05 * total(bands, "needed_pixels")
+    assert total(squares, "decoded_pixels") >= 1.5 * total(squares, "needed_pixels")
+    assert total(bands, "decoded_pixels") < total(squares, "decoded_pixels")
 
 
 class Silent(nn.Module):
@@ -222,9 +282,14 @@ def test_what_cannot_work_is_named_before_any_task(tmp_path, scene, model, optio
     assert not (tmp_path / "out").exists()
 
 
-def test_a_full_disk_is_seen_first(tmp_path, scene, monkeypatch):
-    Usage = namedtuple("Usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 6 * 512 * 512))
-    with pytest.raises(OSError, match="No room in"):
-        segment(scene, padded(), tmp_path / "out", probabilities=True, engine="local")
-    assert not list((tmp_path / "out").rglob("*.tif*"))
+def test_a_full_disk_is_seen_first(tmp_path):
+    """For real: 255 channels of probabilities of a scene whose pixels, all holes, are 1/128 of what the disk has."""
+    side = 512 + math.isqrt(shutil.disk_usage(tmp_path).free // 128)
+    try:
+        create_mosaic(tmp_path / "scene.tif", side, side)
+    except OSError as error:
+        pytest.skip(f"the file system does not hold a file of {side**2 / 1e9:.1f} GB, all holes: {error}")
+    model = Silent(in_channels=1, out_channels=255)
+    with pytest.raises(OSError, match="No room in .*out: [0-9.,]+ GB are needed and"):
+        segment(tmp_path / "scene.tif", model, tmp_path / "out", tile=64, probabilities=True, engine="local")
+    assert not (tmp_path / "out").exists()
