@@ -32,9 +32,9 @@ def run_tasks(
 
     function: of a module, or a functools.partial of one, so that a worker can import it; a task may be done more than
     once (a killed worker, a speculative copy) and must give the same each time. Tasks and results are small dicts of
-    values that JSON knows. They start in their order: put the largest first; a task's "weight", if it has one, says how
-    much work it is against the others. To each result come seconds, cpu_seconds, pid, host and peak_rss_mb, as measured
-    in the worker.
+    values that JSON knows. They start about in their order; on Spark one worker does a run of neighbours. A task's
+    "weight", if it has one, says how much work it is against the others. To each result come seconds, cpu_seconds, pid,
+    host and peak_rss_mb, as measured in the worker.
 
     engine: "spark" or "local" (a process pool); see `choose_engine`. session: Spark's, for engine="spark"; default: the
     active one, else a new local one, which stays. workers: processes of the pool, or of that new session; default: one

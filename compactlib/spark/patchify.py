@@ -96,7 +96,8 @@ def patchify(
     with open_job(out, spec) as job:
         parts.mkdir(exist_ok=True)
         missing = [task for task in tasks if not Path(task["part"]).exists()]
-        missing.sort(key=lambda task: -task["weight"])  # the largest first: none is left for last
+        # From top to bottom, column by column of blocks: a worker that goes on below has what two blocks share.
+        missing.sort(key=lambda task: (task["number"], task["block"][1], task["block"][0]))
         results = []
         if missing:
             results = run_tasks(

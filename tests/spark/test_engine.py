@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from functools import partial
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -109,14 +110,20 @@ def test_an_unknown_engine_is_refused():
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=80), st.integers(1, 20))
 def test_hands_are_about_as_heavy_as_one_another(weights, count):
-    weights.sort(reverse=True)
     hands = deal([{"weight": weight} for weight in weights], min(count, len(weights)))
-    assert sorted(number for hand in hands for number, _ in hand) == list(range(len(weights)))
+    assert len(hands) <= count
+    in_order = sorted([[number for number, _ in hand] for hand in hands])
+    assert list(chain(*in_order)) == list(range(len(weights)))  # each task once, and neighbours in one hand
     loads = [sum(task["weight"] for _, task in hand) for hand in hands]
     assert loads == sorted(loads, reverse=True) and loads[-1] > 0
-    assert loads[0] - loads[-1] <= max(weights)  # no hand is heavier than the lightest by more than a task
+    assert loads[0] <= sum(weights) / min(count, len(weights)) + max(weights)
 
 
-def test_tasks_without_a_weight_are_dealt_like_cards():
+def test_tasks_without_a_weight_count_alike():
     hands = deal(numbered(8), 3)
-    assert [[number for number, _ in hand] for hand in hands] == [[0, 3, 6], [1, 4, 7], [2, 5]]
+    assert [[number for number, _ in hand] for hand in hands] == [[0, 1, 2], [5, 6, 7], [3, 4]]
+
+
+def test_as_many_hands_as_tasks_are_one_each():
+    hands = deal([{"weight": weight} for weight in (1, 100, 1, 1)], 4)
+    assert [len(hand) for hand in hands] == [1, 1, 1, 1] and hands[0][0][0] == 1
