@@ -5,11 +5,12 @@
 
 1. The scene of patchify_scene.py is cut on local[2,4], warm. Each task's seconds are in tasks.csv; the overhead of a
    task is what the two cores spent beside them (wall x 2 - sum, by task).
-2. `compactlib.spark.scaling.simulate` deals tasks out to more workers, in the order in which patchify starts them, the
-   largest first. The scene has too few tasks for many workers, so a larger one is made up: as many tasks as give 3 per
-   worker at the largest number, their times drawn with replacement from the measured ones (100 times; median and the
-   lowest 5 %). So the larger scene has as many small blocks at its edges, in proportion, as the measured one: more than
-   a real one. Disk and network are not in the simulation: workers do not share what the measured ones did not share.
+2. `compactlib.spark.scaling.simulate` deals single tasks out to more workers, the largest first; patchify gives a
+   worker several at a time, which is a little less even. The scene has too few tasks for many workers, so a larger one
+   is made up: as many tasks as give 3 per worker at the largest number, their times drawn with replacement from the
+   measured ones (100 times; median and the lowest 5 %). So the larger scene has as many small blocks at its edges, in
+   proportion, as the measured one: more than a real one. Disk and network are not in the simulation: workers do not
+   share what the measured ones did not share.
 3. The same job, warm, in local-cluster[N,1,1024], a fresh process each. What is held against the simulation:
    - tasks per executor (an executor of one core has one Python worker, known by its pid): each has some, none has
      more than an even share and one Spark task, which is the least that Spark hands out;
@@ -17,8 +18,8 @@
      that a job costs on a cluster whatever its tasks are. Beside it stands what the times of local[2,4] predict: on a
      machine with fewer cores than executors each task takes longer, so the two differ, and that prediction is judged
      only where the machine has the cores;
-   - bytes read per task: at most 5 % above those on local[2,4]. A worker keeps decoded tiles from one task to the next,
-     so they depend a little on who does which task.
+   - bytes read per task: at most 10 % above those on local[2,4]. A worker that goes on to the block below has the
+     tiles that the two share; with more workers there are fewer such pairs, down to none, which is 8.5 % more here.
 
 Needs the extra `spark`, psutil, and disk for the patches: 0.6 GB at 12,000. `make bench-spark` runs it.
 """
@@ -83,7 +84,7 @@ def run(scene: Path, out: Path, master: str, grid: tuple[int, int]) -> tuple[flo
 
 
 def in_order(rows: list[dict[str, str]]) -> list[float]:
-    """Seconds of the tasks, in the order in which patchify starts them: the largest first."""
+    """Seconds of the tasks, the largest first."""
     tasks = sorted(rows, key=lambda row: -int(row["patches"]))
     return [float(row["seconds"]) for row in tasks]
 
@@ -126,7 +127,7 @@ def compare(executors: int, measured: tuple, here: tuple, overhead: float) -> li
         (f"an executor has at most {most:.1f} tasks: {shares[0]}", shares[0] <= most),
         (f"all {executors} executors have tasks: {len(shares)}", len(shares) == executors),
         (f"{wall:.2f} s, its own times give {own:.2f}", own / SLACK <= wall <= SLACK * own + START),
-        (f"{mb:.2f} MB a task, {mb_here:.2f} on local[2,4]", mb <= 1.05 * mb_here),
+        (f"{mb:.2f} MB a task, {mb_here:.2f} on local[2,4]", mb <= 1.10 * mb_here),
     ]
     if executors <= cores():
         near = predicted / SLACK <= wall <= SLACK * predicted + START
