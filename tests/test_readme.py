@@ -1,23 +1,39 @@
 """What the README tells people to type exists, and its example runs."""
 
+import inspect
 import re
 import subprocess
 import sys
 
 import pytest
+import timm
+import torch
 import yaml
 
+from compactlib import spark
 from compactlib.__main__ import parser
 from compactlib.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ON_SPARK, EXAMPLE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_example_runs(tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", EXAMPLE], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert 0 <= float(done.stdout) <= 1 and (tmp_path / "runs/mine/best.safetensors").exists()
+
+
+def test_the_example_on_spark_is_a_call_of_the_function(monkeypatch):
+    """tests/spark/test_training.py runs such a call."""
+    calls, wanted = [], inspect.signature(spark.train_on_patches)
+    monkeypatch.setattr(spark, "session", lambda master: master)
+    monkeypatch.setattr(spark, "train_on_patches", lambda *given, **named: calls.append(wanted.bind(*given, **named)))
+    exec(ON_SPARK, {})
+    (call,) = calls
+    assert call.arguments["session"].startswith("local-cluster[")
+    model = timm.create_model(call.arguments["model_name"], **call.arguments["arguments"])
+    assert model(torch.zeros(1, 3, 256, 256)).shape[1] == 5  # the classes of a procedural scene, patches of 256
 
 
 @pytest.mark.parametrize("command", re.findall(r"python -m compactlib ([^#\n`]+)", README))
