@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from compactlib.paths import cache_dir, data_dir
 
@@ -102,3 +103,15 @@ def _download(url: str, path: Path) -> Path:
             f"Download {url} elsewhere and put the file at {path}, or build the model with pretrained=False"
         ) from error
     return path
+
+
+def misfits(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> list[str]:
+    """What keeps `tensors` from being the state dict of `model`, a line each: names on one side only, and shapes."""
+    own = model.state_dict()
+    problems = [f"missing: {key}" for key in own if key not in tensors]
+    problems += [f"not in this model: {key}" for key in tensors if key not in own]
+    return problems + [
+        f"shape of {key}: {tuple(value.shape)} in the file, {tuple(own[key].shape)} in the model"
+        for key, value in tensors.items()
+        if key in own and value.shape != own[key].shape
+    ]

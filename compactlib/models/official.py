@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from compactlib.models.checkpoints import unwrap
+from compactlib.models.checkpoints import misfits, unwrap
 from compactlib.models.compact_transformer import CompactTransformer
 from compactlib.models.official_names import renaming, swin_renaming
 from compactlib.models.positions import is_sine_table, resize_pos_embed, sine_position_table
@@ -38,13 +38,7 @@ def load_official(model: nn.Module, state_dict: Mapping[str, Tensor]) -> nn.Modu
     own = model.state_dict()
     # How many batches a BatchNorm has seen is missing in old checkpoints, and changes nothing here.
     renamed |= {key: own[key] for key in own if key.endswith(".num_batches_tracked") and key not in renamed}
-    problems = [f"missing: {key}" for key in own if key not in renamed]
-    problems += [f"not in this model: {key}" for key in renamed if key not in own]
-    problems += [
-        f"shape of {key}: {tuple(value.shape)} in the file, {tuple(own[key].shape)} in the model"
-        for key, value in renamed.items()
-        if key in own and value.shape != own[key].shape
-    ]
+    problems = misfits(model, renamed)
     if problems:
         more = f"\n  and {len(problems) - 8} more" if len(problems) > 8 else ""
         raise ValueError(

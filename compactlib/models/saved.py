@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from compactlib.files import atomic_write
+from compactlib.models.checkpoints import misfits
 
 # They make timm read other files or addresses; what is in ours must be enough.
 _OUTSIDE = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
@@ -94,14 +95,7 @@ def _build(facts: Mapping[str, Any], source: str | Path) -> nn.Module:
 
 
 def _check_fit(model: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
-    own = model.state_dict()
-    problems = [f"missing: {key}" for key in own if key not in tensors]
-    problems += [f"not in this model: {key}" for key in tensors if key not in own]
-    problems += [
-        f"shape of {key}: {tuple(value.shape)}, and {tuple(own[key].shape)} in the model"
-        for key, value in tensors.items()
-        if key in own and value.shape != own[key].shape
-    ]
+    problems = misfits(model, tensors)
     if problems:
         more = f" and {len(problems) - 4} more" if len(problems) > 4 else ""
         raise ValueError(
