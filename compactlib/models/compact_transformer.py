@@ -124,6 +124,7 @@ class CompactTransformer(nn.Module):
         embed_dim, depth, num_heads, mlp_ratio: width, layers, heads, and hidden width of the MLP over embed_dim.
         pool: "seq" (SeqPool), "cls" (class token) or "avg" (mean of the tokens).
         pos_embed: "learnable", "sine" (a frozen parameter) or "none". Without one, any image size works at run time.
+        dynamic_img_size: take any image size at run time, with the positions interpolated to it at every call.
         drop_rate, attn_drop_rate, drop_path_rate: dropout after the positions, projections and MLP layers; dropout of
             the attention; stochastic depth of the last layer, rising linearly from 0.
 
@@ -147,6 +148,7 @@ class CompactTransformer(nn.Module):
         mlp_ratio: float = 1.0,
         pool: str = "seq",
         pos_embed: str = "learnable",
+        dynamic_img_size: bool = False,
         drop_rate: float = 0.0,
         attn_drop_rate: float = 0.1,
         drop_path_rate: float = 0.1,
@@ -163,6 +165,7 @@ class CompactTransformer(nn.Module):
         self.num_classes = num_classes
         self.num_features = self.embed_dim = embed_dim
         self.pos_embed_type = pos_embed
+        self.dynamic_img_size = dynamic_img_size
 
         if tokenizer == "conv":
             self.tokenizer = ConvTokenizer(in_chans, embed_dim, num_convs, kernel_size, stride, padding)
@@ -197,11 +200,12 @@ class CompactTransformer(nn.Module):
     def forward_features(self, x: Tensor) -> Tensor:
         """Images (b, c, H, W) -> tokens after the last norm (b, n, d), n = 1 + H' W' with a class token."""
         self._check_images(x)
+        grid = self.tokenizer.grid(*x.shape[2:])
         x = self.tokenizer(x)  # (b, c, H, W) -> (b, n, d)
         if self.cls_token is not None:
             x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # (b, n, d) -> (b, 1 + n, d)
         if self.pos_embed is not None:
-            x = x + self.pos_embed
+            x = x + self._positions(grid)
         x = self.pos_drop(x)
         for block in self.blocks:
             x = block(x)
@@ -247,13 +251,20 @@ class CompactTransformer(nn.Module):
             return nn.Parameter(sine_position_table(num_rows, self.embed_dim), requires_grad=False)
         return nn.Parameter(nn.init.trunc_normal_(torch.zeros(1, num_rows, self.embed_dim), std=0.2))
 
+    def _positions(self, grid: tuple[int, int]) -> Tensor:
+        """The positional embedding of `grid` tokens, (1, n, d); interpolated where they are not the model's own."""
+        if grid == self.grid_size:
+            return self.pos_embed
+        return resize_pos_embed(self.pos_embed, self.grid_size, grid, self.num_prefix_tokens)
+
     def _check_images(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_chans:
             raise ValueError(f"expected images (batch, {self.in_chans}, height, width), got {tuple(x.shape)}")
-        if self.pos_embed is not None and tuple(x.shape[2:]) != self.img_size:
+        if self.pos_embed is not None and tuple(x.shape[2:]) != self.img_size and not self.dynamic_img_size:
             raise ValueError(
                 f"this model has a positional embedding for {self.img_size} pixels, got {tuple(x.shape[2:])}: call "
-                f"model.set_input_size({tuple(x.shape[2:])}) to resize it, or build the model with pos_embed='none'"
+                f"model.set_input_size({tuple(x.shape[2:])}) to resize it, or build the model with "
+                "dynamic_img_size=True or pos_embed='none'"
             )
 
 

@@ -1,54 +1,11 @@
-"""From stored images to training batches: per-image work in the loader, batch work on the model's device."""
+"""From stored images to model input, and the augmentation of whole batches on their device."""
 
-import numpy as np
 import torch
-from PIL import Image
-from timm.data.auto_augment import rand_augment_transform
+import torch.nn.functional as F
 from timm.data.random_erasing import RandomErasing
-from timm.data.transforms import RandomResizedCropAndInterpolation
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from compactlib.training.recipe import Recipe
-
-
-class TrainingImages(Dataset):
-    """Batches of a split for a DataLoader: uint8 (b, h, w, c) and labels (b,), cropped and RandAugmented if asked.
-
-    RandAugment and the random resized crop are timm's and work on one picture at a time, on the CPU. Without them a
-    batch is one indexing of the array.
-    """
-
-    def __init__(self, images: np.ndarray, labels: np.ndarray, mean: tuple[float, ...], recipe: Recipe):
-        self.images, self.labels = images, labels
-        self.steps = []
-        if recipe.crop_scale < 1:
-            size = images.shape[1:3]
-            self.steps.append(
-                RandomResizedCropAndInterpolation(size, scale=(recipe.crop_scale, 1.0), interpolation="bicubic")
-            )
-        if recipe.randaugment:
-            fill = tuple(round(255 * m) for m in (mean if len(mean) == 3 else mean * 3))
-            # Just under timm's largest magnitude, 10, where its Posterize keeps 0 bits, which newer Pillows refuse.
-            hparams = {"img_mean": fill, "magnitude_max": 9.99}
-            self.steps.append(rand_augment_transform(recipe.randaugment, hparams))
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
-        images = self.images[indices]
-        if self.steps:
-            images = np.stack([self._augment(image) for image in images])
-        return torch.from_numpy(images), torch.from_numpy(self.labels[indices])
-
-    def _augment(self, image: np.ndarray) -> np.ndarray:
-        grey = image.shape[-1] == 1
-        picture = Image.fromarray(image.repeat(3, axis=-1) if grey else image)
-        for step in self.steps:
-            picture = step(picture)
-        changed = np.asarray(picture)
-        return changed[..., :1] if grey else changed
 
 
 def to_input(
@@ -60,32 +17,66 @@ def to_input(
     return (x - m) / s
 
 
-def random_shift(x: Tensor, pixels: int) -> Tensor:
-    """Move each image of (b, c, h, w) by up to `pixels` in y and x; zeros (the mean colour) come in at the border."""
-    b, _, h, w = x.shape
-    padded = torch.nn.functional.pad(x, [pixels] * 4)
-    dy, dx = torch.randint(2 * pixels + 1, (2, b, 1), device=x.device)
-    rows, columns = dy + torch.arange(h, device=x.device), dx + torch.arange(w, device=x.device)  # (b, h), (b, w)
+def random_window(x: Tensor, pixels: int, size: tuple[int, int] | None = None, border: str = "zeros") -> Tensor:
+    """A window of `size` (height, width; None: the image's own) from each image of (b, c, h, w), at a random place.
+
+    The window may reach out of the image by `pixels`; there comes in what `border` says: "zeros" (the mean colour) or
+    "reflect". A window of the image's own size is a shift by up to `pixels`.
+    """
+    b, _, height, width = x.shape
+    h, w = size or (height, width)
+    padded = F.pad(x, [pixels] * 4, mode="constant" if border == "zeros" else border) if pixels else x
+    top = torch.randint(height + 2 * pixels - h + 1, (b, 1), device=x.device)
+    left = torch.randint(width + 2 * pixels - w + 1, (b, 1), device=x.device)
+    rows, columns = top + torch.arange(h, device=x.device), left + torch.arange(w, device=x.device)  # (b, h), (b, w)
     image = torch.arange(b, device=x.device)[:, None, None]
     return padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def random_flip(x: Tensor) -> Tensor:
-    """Mirror each image of (b, c, h, w) left to right with probability 1/2."""
-    mirrored = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
-    return torch.where(mirrored, x.flip(-1), x)
+def flip(x: Tensor, mirrored: Tensor) -> Tensor:
+    """Mirror those images of (b, c, h, w) left to right for which `mirrored` (b,) is true."""
+    return torch.where(mirrored[:, None, None, None], x.flip(-1), x)
+
+
+def cutout(x: Tensor, side: int) -> Tensor:
+    """Blank a square of `side` pixels in each image of (b, c, h, w) to 0, the mean colour of normalised images.
+
+    Its centre is drawn among the pixels, so that a part of it may lie outside. Source: DeVries, Taylor 2017.
+    """
+    b, _, height, width = x.shape
+    hidden = []
+    for length in (height, width):
+        start = torch.randint(length, (b, 1), device=x.device) - side // 2
+        place = torch.arange(length, device=x.device)
+        hidden.append((place >= start) & (place < start + side))  # (b, length)
+    return x.masked_fill((hidden[0][:, :, None] & hidden[1][:, None, :])[:, None], 0.0)
 
 
 class BatchAugment:
-    """The recipe's shift, flip and random erasing, on normalised batches (b, c, h, w) on their device."""
+    """The recipe's flips, shifts, small crops, cut-out and random erasing, on normalised batches on their device."""
 
     def __init__(self, recipe: Recipe, device: torch.device):
-        self.shift, self.flip = recipe.shift, recipe.flip
+        self.recipe = recipe
         self.erase = (
             RandomErasing(recipe.random_erasing, mode="pixel", device=device) if recipe.random_erasing else None
         )
 
-    def __call__(self, x: Tensor) -> Tensor:
-        x = random_shift(x, self.shift) if self.shift else x
-        x = random_flip(x) if self.flip else x
+    def __call__(self, x: Tensor, indices: Tensor, epoch: int, small: bool) -> Tensor:
+        """Augment images (b, c, h, w), which are number `indices` (b,) of the training set, in pass `epoch` (from 0)
+        over it; `small` asks for crops of `crop_size` pixels."""
+        recipe = self.recipe
+        if recipe.flip:
+            x = flip(x, self._mirrored(indices, epoch))
+        if recipe.shift or small:
+            x = random_window(x, recipe.shift, (recipe.crop_size,) * 2 if small else None, recipe.shift_border)
+        if recipe.cutout:
+            x = cutout(x, recipe.cutout)
         return self.erase(x) if self.erase else x
+
+    def _mirrored(self, indices: Tensor, epoch: int) -> Tensor:
+        """Which images are mirrored. In turn: two passes in a row show an image both ways, never twice the same (the
+        airbench recipe, Jordan 2024); which way is first depends on the seed and on the image's number."""
+        if not self.recipe.alternate_flip:
+            return torch.rand(len(indices), device=indices.device) < 0.5
+        scattered = (indices + self.recipe.seed * 7919) * 2654435761 % 2**32  # Knuth's multiplicative hash
+        return ((scattered >> 16) + epoch) % 2 == 1

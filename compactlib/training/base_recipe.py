@@ -17,13 +17,13 @@ class BaseRecipe:
 
     epochs: int = 30  # passes over the training set, warm-up included
     batch_size: int = 64
-    optimizer: str = "adamw"  # or "sgd"
+    optimizer: str = "adamw"  # or "sgd", or "muon" (matrices and kernels; AdamW for the rest)
     lr: float = 1e-3  # peak learning rate
-    momentum: float = 0.9  # of "sgd", not Nesterov's
+    adamw_lr: float = 3e-3  # "muon": peak learning rate of what AdamW moves (norms, biases, positions, head)
+    momentum: float = 0.9  # of "sgd" (not Nesterov's) and of "muon" (Nesterov's)
     weight_decay: float = 0.03  # of matrices and kernels; norms and biases have none
-    schedule: str = (
-        "cosine"  # "cosine", "poly" (power 0.9), "constant", or "plateau" (lowered when val_loss stands still)
-    )
+    schedule: str = "cosine"  # or "linear", "poly" (power 0.9), "constant", "plateau" (when val_loss stands still)
+    time_budget: float = 0.0  # seconds of training; the schedule follows the clock, `epochs` is its length. 0 = epochs
     min_lr: float = 1e-5  # where the schedule ends
     warmup_epochs: int = 3  # linear warm-up
     warmup_lr: float = 1e-5  # where the warm-up starts
@@ -34,6 +34,7 @@ class BaseRecipe:
     clip_grad: float = 0.0  # largest norm of the gradient; 0 = not clipped
     ema_decay: float = 0.0  # decay of the averaged weights; 0 = none
     precision: str = "fp32"  # or "bf16" (autocast), for GPUs
+    channels_last: bool = False  # memory format of model and images
     compile: bool = False  # torch.compile
     num_workers: int = 0  # processes that prepare batches; 0 = none
     seed: int = 0  # of data order, augmentation and dropout
@@ -54,12 +55,15 @@ class BaseRecipe:
                 raise ValueError(f"recipe: {name}={getattr(self, name)!r} is unknown; expected {expected}")
         if self.schedule == "plateau" and self.warmup_epochs:
             raise ValueError("recipe: the plateau schedule has no warm-up; set warmup_epochs=0")
+        if self.schedule == "plateau" and self.time_budget:
+            raise ValueError("recipe: the plateau schedule goes by val_loss, not by the clock; set time_budget=0")
 
     def limits(self) -> dict[str, tuple[float, float]]:
         """Smallest and largest value of each number."""
         return {
-            "epochs": (1, 100_000), "batch_size": (1, 1_000_000), "lr": (0, 100), "min_lr": (0, 100),
-            "momentum": (0, 0.9999), "weight_decay": (0, 10), "warmup_epochs": (0, self.epochs), "warmup_lr": (0, 100),
+            "epochs": (1, 100_000), "batch_size": (1, 1_000_000), "lr": (0, 100), "adamw_lr": (0, 100),
+            "min_lr": (0, 100), "momentum": (0, 0.9999), "weight_decay": (0, 10), "time_budget": (0, INFINITE),
+            "warmup_epochs": (0, self.epochs), "warmup_lr": (0, 100),
             "cooldown_epochs": (0, 100_000), "plateau_patience": (0, 100_000), "plateau_factor": (0.001, 0.999),
             "patience": (0, 100_000), "clip_grad": (0, INFINITE), "ema_decay": (0, 0.999999), "num_workers": (0, 1024),
             "seed": (0, 2**32 - 1),
@@ -68,8 +72,8 @@ class BaseRecipe:
     def choices(self) -> dict[str, tuple[str, ...]]:
         """The known values of each field that is one of a few words."""
         return {
-            "optimizer": ("adamw", "sgd"),
-            "schedule": ("cosine", "poly", "constant", "plateau"),
+            "optimizer": ("adamw", "sgd", "muon"),
+            "schedule": ("cosine", "linear", "poly", "constant", "plateau"),
             "precision": ("fp32", "bf16"),
         }
 

@@ -1,15 +1,19 @@
 """Training a classifier: its batches, its loss, its metrics. `fit` does the rest."""
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from timm.data import Mixup
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader
 
 from compactlib.datasets import ImageData
-from compactlib.training.augment import BatchAugment, TrainingImages, to_input
+from compactlib.training.augment import BatchAugment, to_input
 from compactlib.training.evaluate import evaluate_classifier
+from compactlib.training.pictures import TrainingImages
 from compactlib.training.recipe import Recipe
+from compactlib.training.resident import ResidentBatches
 
 
 class Classification:
@@ -20,22 +24,41 @@ class Classification:
     def __init__(self, model: nn.Module, data: ImageData, recipe: Recipe, device: torch.device):
         self.data, self.recipe, self.device = data, recipe, device
         self.augment, self.mix = BatchAugment(recipe, device), None
+        self.epoch, self.small = 0, False
+        _check_crops(model, data, recipe)
 
-    def training_set(self) -> Dataset:
-        return TrainingImages(self.data.train.images, self.data.train.labels, self.data.mean, self.recipe)
+    def batches(self) -> Iterable:
+        """A pass over the training set in batches, shuffled."""
+        part, recipe = self.data.train, self.recipe
+        if recipe.resident:
+            return ResidentBatches(part, self.data.mean, recipe, self.device)
+        images = TrainingImages(part.images, part.labels, self.data.mean, recipe)
+        return DataLoader(
+            images, recipe.batch_size, shuffle=True, drop_last=True, num_workers=recipe.num_workers, collate_fn=as_is
+        )
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_step(self, epoch: int, position: float) -> None:
+        """Say which pass over the data it is, from 0, and how far the recipe's `epochs` are (the two differ where the
+        clock sets the pace)."""
         recipe = self.recipe
-        mixing = (recipe.mixup or recipe.cutmix) and not 0 < recipe.mixup_off_epoch <= epoch
-        smoothing = dict(label_smoothing=recipe.label_smoothing, num_classes=self.data.num_classes)
-        self.mix = Mixup(recipe.mixup, recipe.cutmix, **smoothing) if mixing else None
+        mixing = bool(recipe.mixup or recipe.cutmix) and not 0 < recipe.mixup_off_epoch <= position
+        if mixing and self.mix is None:
+            smoothing = dict(label_smoothing=recipe.label_smoothing, num_classes=self.data.num_classes)
+            self.mix = Mixup(recipe.mixup, recipe.cutmix, **smoothing)
+        elif not mixing:
+            self.mix = None
+        self.epoch = epoch
+        self.small = bool(recipe.crop_size) and position < recipe.crop_until * recipe.epochs
 
-    def loss(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy of a batch: images uint8 (b, h, w, c), labels int64 (b,)."""
-        x = self.augment(to_input(images, self.data.mean, self.data.std, self.device))
+    def loss(self, model: nn.Module, images: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
+        """Cross-entropy of a batch: images uint8 (b, h, w, c), labels and indices in the training set int64 (b,)."""
+        x = to_input(images, self.data.mean, self.data.std, self.device)
+        x = self.augment(x, indices.to(self.device), self.epoch, self.small)
         target = labels.to(self.device)
         if self.mix:
             x, target = self.mix(x, target)
+        if self.recipe.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
         smoothing = 0.0 if self.mix else self.recipe.label_smoothing  # timm's Mixup smooths by itself
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
             return F.cross_entropy(model(x), target, label_smoothing=smoothing)
@@ -43,3 +66,22 @@ class Classification:
     def validate(self, model: nn.Module) -> dict[str, float]:
         found = evaluate_classifier(model, self.data, "val")
         return {"val_loss": found.loss, "val_accuracy": found.accuracy}
+
+
+def as_is(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Collate nothing: the data set already gives batches."""
+    return batch
+
+
+def _check_crops(model: nn.Module, data: ImageData, recipe: Recipe) -> None:
+    if not recipe.crop_size:
+        return
+    if recipe.crop_size > min(data.img_size):
+        raise ValueError(
+            f"crop_size={recipe.crop_size} is more than the images of {data.name} have, {min(data.img_size)} pixels"
+        )
+    if getattr(model, "pos_embed", None) is not None and not getattr(model, "dynamic_img_size", False):
+        raise ValueError(
+            f"crop_size={recipe.crop_size}: the model has positions for {data.img_size} pixels only; build it with "
+            "dynamic_img_size=True or pos_embed='none', or set crop_size=0"
+        )

@@ -41,7 +41,7 @@ def evaluate(
     """Run `model` in eval mode over data.train, data.val or data.test, on the model's device; its mode is put back.
 
     ImageData gives an Evaluation, SegmentationData a MaskEvaluation. `options` are those of `evaluate_classifier`
-    (batch_size) and `evaluate_masks` (batch_size, tile). Raises ValueError for an unknown or empty split.
+    (batch_size, flip_average) and `evaluate_masks` (batch_size, tile). Raises ValueError for an unknown or empty split.
     """
     if split not in ("train", "val", "test"):
         raise ValueError(f"split={split!r} is unknown; expected 'train', 'val' or 'test'")
@@ -52,13 +52,20 @@ def evaluate(
 
 
 @torch.inference_mode()
-def evaluate_classifier(model: nn.Module, data: ImageData, split: str, batch_size: int = 512) -> Evaluation:
-    """`evaluate` for ImageData, in batches of `batch_size` images."""
+def evaluate_classifier(
+    model: nn.Module, data: ImageData, split: str, batch_size: int = 512, flip_average: bool = False
+) -> Evaluation:
+    """`evaluate` for ImageData, in batches of `batch_size` images; with `flip_average` the logits are the mean of those
+    of the image and of its mirror image."""
     images, labels = getattr(data, split).images, getattr(data, split).labels
     device = next(model.parameters()).device
+
+    def predict(x: torch.Tensor) -> torch.Tensor:
+        return (model(x) + model(x.flip(-1))) / 2 if flip_average else model(x)
+
     with eval_mode(model):
         batches = torch.from_numpy(images).split(batch_size)
-        logits = torch.cat([model(to_input(batch, data.mean, data.std, device)).float().cpu() for batch in batches])
+        logits = torch.cat([predict(to_input(batch, data.mean, data.std, device)).float().cpu() for batch in batches])
     loss = F.cross_entropy(logits, torch.from_numpy(labels)).item()
     accuracy = (logits.argmax(dim=1).numpy() == labels).mean().item()
     return Evaluation(loss, accuracy, labels, logits.softmax(dim=1).numpy())

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3, dispatch_clip_grad
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from compactlib.datasets import ImageData, SegmentationData
 from compactlib.training.base_recipe import BaseRecipe
 from compactlib.training.classification import Classification
+from compactlib.training.optimizer import make_optimizer
 from compactlib.training.run_state import BestWeights, finish_epoch, start_run
 from compactlib.training.schedule import Schedule, stands_still
 from compactlib.training.seeding import seeded
@@ -21,7 +20,6 @@ from compactlib.training.segmentation import Segmentation
 
 Data = ImageData | SegmentationData
 Task = Classification | Segmentation
-TIMM_NAMES = {"adamw": "adamw", "sgd": "momentum"}  # timm's "sgd" is Nesterov's
 
 
 class DivergedError(FloatingPointError):
@@ -32,13 +30,15 @@ class DivergedError(FloatingPointError):
 class FitResult:
     """What a training run left behind: a row per epoch.
 
-    A row has epoch, lr, train_loss, seconds and, with a validation set, val_loss, val_accuracy and, for masks, val_iou
-    and val_dice (means over the classes).
+    A row has epoch, lr, train_loss, train_seconds, cpu_seconds (of this process's threads, while it trained), seconds
+    (with validation) and, with a validation set, val_loss, val_accuracy and, for masks, val_iou and val_dice (means
+    over the classes).
     """
 
     history: list[dict[str, float]]
     best_epoch: int  # by val_accuracy or val_iou; the last one without a validation set
     seconds: float  # of all epochs, those before a restart included
+    setup_seconds: float  # before the first step: data and model to the device, reading a checkpoint
 
     def column(self, name: str) -> list[float]:
         """One metric over the epochs."""
@@ -57,11 +57,12 @@ def fit(
 ) -> FitResult:
     """Train `model` on data.train as `recipe` says: a classifier with a Recipe, a segmentation model with a MaskRecipe.
 
+    The run is over after `recipe.epochs` passes, or when `recipe.time_budget` seconds of training have passed.
     Afterwards the model holds the last weights (averaged ones with EMA); with early stopping (`recipe.patience`) those
     of the best epoch. With a folder `out`, each epoch writes `last.safetensors` (all that is needed to go on),
     `best.safetensors` (the weights alone) and `metrics.jsonl`, each whole or not at all. A run that was killed goes on
     from its last epoch when it is called again with the same arguments; on a CPU it ends with the same weights, bit
-    for bit.
+    for bit, unless the clock sets the pace.
 
     Args:
         resume: go on from what is in `out`; False starts anew.
@@ -72,14 +73,17 @@ def fit(
         ValueError: data, model and recipe do not fit, or `out` holds a run of another model, recipe or data.
         DivergedError: the loss is not finite; names epoch, step and learning rate.
     """
+    called = time.perf_counter()
     device = torch.device(device)
-    model.to(device)
+    model.to(device, memory_format=torch.channels_last if recipe.channels_last else torch.preserve_format)
     task = _task(model, data, recipe, device)
-    loader = _loader(task, data, recipe)
-    optimizer = create_optimizer_v2(
-        model, opt=TIMM_NAMES[recipe.optimizer], lr=recipe.lr, weight_decay=recipe.weight_decay,
-        momentum=recipe.momentum, filter_bias_and_bn=True, fused=True,
-    )  # fmt: skip
+    loader = task.batches()
+    if not len(loader):
+        raise ValueError(
+            f"{data.name} has {len(data.train)} training images, fewer than batch_size={recipe.batch_size}; "
+            "lower batch_size or raise fraction"
+        )
+    optimizer = make_optimizer(model, recipe)
     schedule = Schedule(optimizer, recipe, len(loader))
     ema = ModelEmaV3(model, decay=recipe.ema_decay, use_warmup=True) if recipe.ema_decay else None
     modules = {"model": model} | ({"ema": ema.module} if ema else {})
@@ -87,23 +91,19 @@ def fit(
     best = BestWeights(out) if recipe.patience else None
     for row in state.history:
         schedule.after_epoch(row)
-    step_model = torch.compile(model) if recipe.compile else model
+    step_model = torch.compile(model, dynamic=False) if recipe.compile else model
+    setup_seconds = time.perf_counter() - called
 
-    bar = tqdm(
-        total=schedule.epochs * len(loader),
-        initial=state.epoch * len(loader),
-        disable=not progress,
-        leave=False,
-        mininterval=0.5,
-    )
-    with bar:
-        for epoch in range(state.epoch, schedule.epochs):
+    with _bar(schedule, state.epoch * len(loader), progress) as bar:
+        epoch = state.epoch
+        while not schedule.over(schedule.position(epoch * len(loader))):
             if stands_still(recipe, state.history, state.best_epoch):
                 break
-            began = time.perf_counter()
+            began, cpu_began = time.perf_counter(), time.process_time()
             with seeded(recipe.seed, epoch):
                 train_loss = _train_epoch(step_model, model, loader, task, optimizer, schedule, ema, epoch, bar)
             row = {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": train_loss}
+            row |= {"train_seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu_began}
             if len(data.val):
                 row |= task.validate(ema.module if ema else model)
                 bar.set_postfix(loss=f"{train_loss:.3f}", val=f"{row[task.score]:.3f}")
@@ -112,21 +112,33 @@ def fit(
             improved = finish_epoch(out, state, row, row.get(task.score, epoch), modules, optimizer)
             if best and improved:
                 best.keep(modules.get("ema", model))
+            epoch += 1
     if best:
         best.give_to(model)
     elif ema:
         model.load_state_dict(ema.module.state_dict())
-    return FitResult(state.history, state.best_epoch, sum(row["seconds"] for row in state.history))
+    return FitResult(state.history, state.best_epoch, sum(row["seconds"] for row in state.history), setup_seconds)
+
+
+def _bar(schedule: Schedule, update: int, progress: bool) -> tqdm:
+    """A bar of steps, or of seconds where the clock sets the pace."""
+    total, unit = (
+        (round(schedule.budget), "s") if schedule.budget else (schedule.epochs * schedule.steps_per_epoch, "it")
+    )
+    begun = round(schedule.elapsed()) if schedule.budget else update
+    return tqdm(total=total, initial=begun, unit=unit, disable=not progress, leave=False, mininterval=0.5)
 
 
 def _train_epoch(step_model, model, loader, task: Task, optimizer, schedule, ema, epoch: int, bar) -> float:
-    """One pass over the training set. Returns the mean loss."""
-    task.begin_epoch(epoch)
+    """One pass over the training set, or as much of it as there is time for. Returns the mean loss."""
     model.train()
     losses: list[Tensor] = []
+    schedule.begin_epoch()
     for step, batch in enumerate(loader):
         update = epoch * len(loader) + step
-        schedule.before_step(update)
+        position = schedule.position(update)
+        schedule.before_step(position)
+        task.begin_step(epoch, position)
         loss = task.loss(step_model, *batch)
         optimizer.zero_grad()
         loss.backward()
@@ -139,7 +151,9 @@ def _train_epoch(step_model, model, loader, task: Task, optimizer, schedule, ema
         # A look at the loss makes a GPU wait.
         if task.device.type == "cpu" or step % 50 == 0 or step + 1 == len(loader):
             _check_finite(losses, epoch, optimizer)
-        bar.update()
+        bar.update(max(0, int(schedule.elapsed()) - bar.n) if schedule.budget else 1)
+        if schedule.over(schedule.position(update + 1)):
+            break
     return torch.stack(losses).mean().item()
 
 
@@ -153,22 +167,6 @@ def _task(model: nn.Module, data: Data, recipe: BaseRecipe, device: torch.device
         what = "early stopping (patience)" if recipe.patience else "the plateau schedule"
         raise ValueError(f"{what} needs a validation set, {data.name} has none; load it with val_fraction above 0")
     return kind(model, data, recipe, device)
-
-
-def _loader(task: Task, data: Data, recipe: BaseRecipe) -> DataLoader:
-    training_set = task.training_set()
-    if len(training_set) < recipe.batch_size:
-        raise ValueError(
-            f"{data.name} has {len(training_set)} training images, fewer than batch_size={recipe.batch_size}; "
-            "lower batch_size or raise fraction"
-        )
-    return DataLoader(
-        training_set, recipe.batch_size, shuffle=True, drop_last=True, num_workers=recipe.num_workers, collate_fn=_as_is
-    )
-
-
-def _as_is(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return batch
 
 
 def _check_finite(losses: list[Tensor], epoch: int, optimizer: torch.optim.Optimizer) -> None:

@@ -8,17 +8,27 @@ from compactlib.training.base_recipe import BaseRecipe
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(BaseRecipe):
-    """Settings of `fit` for a classifier. The defaults suit small images on a laptop; NAMED has the paper's."""
+    """Settings of `fit` for a classifier. The defaults suit small images on a laptop; NAMED has the paper's.
+
+    "paper" works on one picture after another in loader processes, as the authors' code does; "paper_resident" is the
+    same recipe with the data and the augmentation on the model's device; "fast" trains a CCT against the clock.
+    """
 
     label_smoothing: float = 0.1
     shift: int = 1  # random shifts by up to this many pixels
+    shift_border: str = "zeros"  # what comes in at the border: "zeros" (the mean colour) or "reflect"
     flip: bool = False  # random left-right flips
+    alternate_flip: bool = False  # with flip: every image in turn as it is and mirrored, from a random start
+    cutout: int = 0  # side of a square that is blanked, pixels; 0 = none
+    crop_size: int = 0  # side of random crops in the first part of the run, pixels; 0 = whole images throughout
+    crop_until: float = 0.6  # with crop_size: the share of the run that sees the crops
     crop_scale: float = 1.0  # smallest area of a random resized crop; 1 = no crop
     randaugment: str = ""  # timm's notation, for instance "rand-m9-mstd0.5-inc1"
     random_erasing: float = 0.0  # probability
     mixup: float = 0.0  # alpha of Mixup; 0 = off
     cutmix: float = 0.0  # alpha of CutMix; with both, each batch takes one of them at random
     mixup_off_epoch: int = 0  # Mixup and CutMix stop at this epoch; 0 = never
+    resident: bool = False  # the whole training set on the model's device, cropped and RandAugmented there in batches
 
     # "paper" is the authors' configuration for 300 epochs of CIFAR-10 (CIFAR-100: lr 6e-4).
     NAMED: ClassVar[dict[str, dict[str, Any]]] = {
@@ -28,7 +38,13 @@ class Recipe(BaseRecipe):
             weight_decay=6e-2, label_smoothing=0.1, shift=0, flip=True, crop_scale=0.8,
             randaugment="rand-m9-mstd0.5-inc1", mixup=0.8, cutmix=1.0, mixup_off_epoch=175,
         ),
+        "fast": dict(
+            epochs=20, batch_size=128, optimizer="muon", lr=0.02, adamw_lr=3e-3, momentum=0.95, weight_decay=0.0,
+            schedule="linear", min_lr=0.0, warmup_epochs=2, warmup_lr=0.0, label_smoothing=0.1, shift=2,
+            shift_border="reflect", flip=True, alternate_flip=True, resident=True,
+        ),
     }  # fmt: skip
+    NAMED["paper_resident"] = NAMED["paper"] | dict(resident=True)
     LENGTHS: ClassVar[tuple[str, ...]] = (*BaseRecipe.LENGTHS, "mixup_off_epoch")
 
     def __post_init__(self):
@@ -37,9 +53,19 @@ class Recipe(BaseRecipe):
             raise ValueError(
                 f"recipe: Mixup and CutMix pair the images of a batch; batch_size={self.batch_size} is odd"
             )
+        if self.alternate_flip and not self.flip:
+            raise ValueError("recipe: alternate_flip says how images are flipped; set flip=True with it")
+        if self.resident and self.num_workers:
+            raise ValueError(
+                f"recipe: with resident=True no process prepares batches, but num_workers={self.num_workers}; set it 0"
+            )
 
     def limits(self) -> dict[str, tuple[float, float]]:
         return super().limits() | {
-            "label_smoothing": (0, 0.99), "shift": (0, 1000), "crop_scale": (0.01, 1), "random_erasing": (0, 1),
-            "mixup": (0, 100), "cutmix": (0, 100), "mixup_off_epoch": (0, 100_000),
+            "label_smoothing": (0, 0.99), "shift": (0, 1000), "cutout": (0, 1000), "crop_size": (0, 10_000),
+            "crop_until": (0, 1), "crop_scale": (0.01, 1), "random_erasing": (0, 1), "mixup": (0, 100),
+            "cutmix": (0, 100), "mixup_off_epoch": (0, 100_000),
         }  # fmt: skip
+
+    def choices(self) -> dict[str, tuple[str, ...]]:
+        return super().choices() | {"shift_border": ("zeros", "reflect")}

@@ -3,13 +3,14 @@
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.functional import center_crop
 from tqdm.auto import tqdm
 
 from compactlib.datasets import MaskSet, SegmentationData
 from compactlib.raster import mirror_indices
 from compactlib.segmentation import LOSSES, augment, label_instances, weight_map
+from compactlib.training.classification import as_is
 from compactlib.training.evaluate_masks import evaluate_masks
 from compactlib.training.mask_recipe import MaskRecipe
 
@@ -24,12 +25,17 @@ class Segmentation:
         self.loss_function, self.augmentation = LOSSES[recipe.loss], recipe.augmentation
         self.margin, self.window = getattr(model, "margin", 0), _window(model, data, recipe)
 
-    def training_set(self) -> Dataset:
-        weights = weight_maps(self.data.train) if self.recipe.loss == "weighted_ce" else None
-        return TrainingMasks(self.data.train, weights, self.window, self.margin, self.recipe.crops_per_image)
+    def batches(self) -> DataLoader:
+        """A pass over the training set in batches, shuffled."""
+        recipe = self.recipe
+        weights = weight_maps(self.data.train) if recipe.loss == "weighted_ce" else None
+        windows = TrainingMasks(self.data.train, weights, self.window, self.margin, recipe.crops_per_image)
+        return DataLoader(
+            windows, recipe.batch_size, shuffle=True, drop_last=True, num_workers=recipe.num_workers, collate_fn=as_is
+        )
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Nothing changes from epoch to epoch."""
+    def begin_step(self, epoch: int, position: float) -> None:
+        """Nothing changes from step to step."""
 
     def loss(self, model: nn.Module, images: Tensor, masks: Tensor, weights: Tensor | None = None) -> Tensor:
         """The recipe's loss of a batch: images uint8 (b, h, w, c), masks uint8 (b, h, w), weights float (b, h, w)."""
@@ -38,8 +44,11 @@ class Segmentation:
         weights = None if weights is None else weights.to(self.device)
         x, target, weights = augment(x, target, weights, self.augmentation)
         mean, std = (torch.tensor(v, device=self.device).view(1, -1, 1, 1) for v in (self.data.mean, self.data.std))
+        x = (x - mean) / std
+        if self.recipe.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            logits = model((x - mean) / std)
+            logits = model(x)
         size = list(logits.shape[-2:])  # an unpadded model answers for the middle of its input
         weights = None if weights is None else center_crop(weights, size)
         return self.loss_function(logits.float(), center_crop(target, size), weights)

@@ -213,7 +213,7 @@ def test_each_task_has_its_own_recipe(cells):
     ("settings", "message"),
     [
         (dict(loss="hinge"), "loss='hinge' is unknown; expected 'ce'"),
-        (dict(optimizer="lion"), "optimizer='lion' is unknown; expected 'adamw' or 'sgd'"),
+        (dict(optimizer="lion"), "optimizer='lion' is unknown; expected 'adamw', 'sgd' or 'muon'"),
         (dict(schedule="plateau", warmup_epochs=1), "no warm-up; set warmup_epochs=0"),
         (dict(rotate=200.0), "rotate=200.0 is out of range; expected 0 to 180"),
     ],

@@ -1,0 +1,45 @@
+"""A training set that lies whole on the model's device, shuffled and augmented there: no loader process, no copy."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from compactlib.datasets import ImageSet
+from compactlib.training.randaugment import RandAugment, random_resized_crop
+from compactlib.training.recipe import Recipe
+
+CHUNK = 8192  # images that are RandAugmented together: enough to keep a GPU busy with few calls
+
+
+class ResidentBatches:
+    """Batches of a split, in a new order in every pass: images uint8 (b, h, w, c), labels and indices int64 (b,).
+
+    All draws come from torch's generators, so that a pass can be repeated. The last, smaller batch is left out.
+    """
+
+    def __init__(self, part: ImageSet, mean: tuple[float, ...], recipe: Recipe, device: torch.device):
+        self.images = torch.from_numpy(part.images).to(device)
+        self.labels = torch.from_numpy(part.labels).to(device)
+        self.batch_size, self.crop_scale = recipe.batch_size, recipe.crop_scale
+        self.randaugment = RandAugment(recipe.randaugment, mean) if recipe.randaugment else None
+
+    def __len__(self) -> int:
+        return len(self.images) // self.batch_size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        order = torch.randperm(len(self.images)).to(self.images.device)[: len(self) * self.batch_size]
+        together = max(1, CHUNK // self.batch_size) * self.batch_size
+        for chunk in order.split(together):
+            images = self._augment(self.images[chunk])
+            for k in range(0, len(chunk), self.batch_size):
+                some = slice(k, k + self.batch_size)
+                yield images[some], self.labels[chunk[some]], chunk[some]
+
+    def _augment(self, images: Tensor) -> Tensor:
+        if self.crop_scale < 1 or self.randaugment:
+            x = images.permute(0, 3, 1, 2)  # uint8 (b, c, h, w)
+            x = random_resized_crop(x, self.crop_scale) if self.crop_scale < 1 else x
+            x = self.randaugment(x) if self.randaugment else x
+            return x.permute(0, 2, 3, 1)
+        return images
