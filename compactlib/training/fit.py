@@ -13,7 +13,7 @@ from compactlib.datasets import ImageData, SegmentationData
 from compactlib.training.base_recipe import BaseRecipe
 from compactlib.training.classification import Classification
 from compactlib.training.optimizer import make_optimizer
-from compactlib.training.run_state import BestWeights, finish_epoch, start_run
+from compactlib.training.run_state import BestWeights, finish_epoch, held, start_run
 from compactlib.training.schedule import Schedule, stands_still
 from compactlib.training.seeding import seeded
 from compactlib.training.segmentation import Segmentation
@@ -59,10 +59,10 @@ def fit(
 
     The run is over after `recipe.epochs` passes, or when `recipe.time_budget` seconds of training have passed.
     Afterwards the model holds the last weights (averaged ones with EMA); with early stopping (`recipe.patience`) those
-    of the best epoch. With a folder `out`, each epoch writes `last.safetensors` (all that is needed to go on),
-    `best.safetensors` (the weights alone) and `metrics.jsonl`, each whole or not at all. A run that was killed goes on
-    from its last epoch when it is called again with the same arguments; on a CPU it ends with the same weights, bit
-    for bit, unless the clock sets the pace.
+    of the best epoch. With a folder `out`, each epoch writes `last.safetensors` (all that is needed to go on; the one
+    before it stays as `previous.safetensors` and serves where that is damaged), `best.safetensors` (the weights alone)
+    and `metrics.jsonl`, each whole or not at all. A run that was killed goes on from its last epoch when it is called
+    again with the same arguments; on a CPU it ends with the same weights, bit for bit, unless the clock sets the pace.
 
     Args:
         resume: go on from what is in `out`; False starts anew.
@@ -71,10 +71,17 @@ def fit(
     Raises:
         TypeError: the recipe is not one for these data.
         ValueError: data, model and recipe do not fit, or `out` holds a run of another model, recipe or data.
+        RuntimeError: another run is training in `out`.
+        PermissionError: nothing can be written to `out`.
         DivergedError: the loss is not finite; names epoch, step and learning rate.
+        MemoryError: a batch does not fit the GPU's memory; names a batch size to try.
     """
+    with held(out):
+        return _fit(model, data, recipe, out, torch.device(device), resume, progress)
+
+
+def _fit(model, data: Data, recipe: BaseRecipe, out, device: torch.device, resume: bool, progress: bool) -> FitResult:
     called = time.perf_counter()
-    device = torch.device(device)
     model.to(device, memory_format=torch.channels_last if recipe.channels_last else torch.preserve_format)
     task = _task(model, data, recipe, device)
     loader = task.batches()
@@ -139,9 +146,12 @@ def _train_epoch(step_model, model, loader, task: Task, optimizer, schedule, ema
         position = schedule.position(update)
         schedule.before_step(position)
         task.begin_step(epoch, position)
-        loss = task.loss(step_model, *batch)
         optimizer.zero_grad()
-        loss.backward()
+        try:
+            loss = task.loss(step_model, *batch)
+            loss.backward()
+        except torch.OutOfMemoryError as error:
+            raise _too_large(task.recipe, task.device) from error
         if task.recipe.clip_grad:
             dispatch_clip_grad(model.parameters(), task.recipe.clip_grad)
         optimizer.step()
@@ -167,6 +177,13 @@ def _task(model: nn.Module, data: Data, recipe: BaseRecipe, device: torch.device
         what = "early stopping (patience)" if recipe.patience else "the plateau schedule"
         raise ValueError(f"{what} needs a validation set, {data.name} has none; load it with val_fraction above 0")
     return kind(model, data, recipe, device)
+
+
+def _too_large(recipe: BaseRecipe, device: torch.device) -> MemoryError:
+    half = max(1, recipe.batch_size // 2)
+    smaller = f"batch_size={half}" if recipe.batch_size > 1 else "smaller images"
+    also = " or precision='bf16'" if recipe.precision == "fp32" else ""
+    return MemoryError(f"batch_size={recipe.batch_size} does not fit the memory of {device}: try {smaller}{also}")
 
 
 def _check_finite(losses: list[Tensor], epoch: int, optimizer: torch.optim.Optimizer) -> None:

@@ -49,7 +49,9 @@ class Muon(torch.optim.AdamW):
             state = self.state[parameter]
             if "momentum_buffer" not in state:
                 state["momentum_buffer"] = torch.zeros_like(parameter)
+                state["step"] = torch.tensor(0.0)  # AdamW's state_dict looks for it in every state
             momentum = state["momentum_buffer"]
+            state["step"] += 1
             momentum.lerp_(parameter.grad, 1 - group["betas"][0])
             update = parameter.grad.lerp_(momentum, group["betas"][0]).flatten(1)  # (out, in * height * width)
             alike.setdefault(update.shape, []).append((parameter, update))

@@ -2,18 +2,51 @@
 
 import hashlib
 import json
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from compactlib.datasets import ImageData, SegmentationData
 from compactlib.files import atomic_write
 from compactlib.training.base_recipe import BaseRecipe
 from compactlib.training.checkpoint import Progress, load_run, restore, save_run, save_weights
+
+LAST, PREVIOUS, DAMAGED = "last.safetensors", "previous.safetensors", "damaged.safetensors"
+BEST, METRICS, LOCK = "best.safetensors", "metrics.jsonl", ".fit.lock"
+
+
+@contextmanager
+def held(out: str | Path | None) -> Iterator[None]:
+    """Hold a run's folder, which is made if missing. Before any work: RuntimeError if another run holds it, and
+    PermissionError if nothing can be written there."""
+    if out is None:
+        yield
+        return
+    lock = FileLock(Path(out) / LOCK)
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RuntimeError(
+            f"another run is training in {out}; wait until it ends, stop it, or name another folder"
+        ) from None
+    except OSError as error:
+        raise PermissionError(
+            f"the run folder {out} cannot be written to ({error}); name another folder, or free it for writing"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def start_run(
@@ -24,13 +57,14 @@ def start_run(
     fresh = Progress(recipe=asdict(recipe), facts=facts)
     if out is None:
         return fresh
-    path = Path(out) / "last.safetensors"
+    folder = Path(out)
     if not resume:
-        for name in ("last.safetensors", "best.safetensors", "metrics.jsonl"):
-            (Path(out) / name).unlink(missing_ok=True)
-    if not path.exists():
+        for name in (LAST, PREVIOUS, DAMAGED, BEST, METRICS):
+            (folder / name).unlink(missing_ok=True)
+    found = _newest(folder)
+    if found is None:
         return fresh
-    state, tensors = load_run(path)
+    path, state, tensors = found
     changed = recipe.differences(state.recipe)
     changed |= {k: (facts[k], state.facts.get(k)) for k in facts if facts[k] != state.facts.get(k)}
     if changed:
@@ -42,6 +76,29 @@ def start_run(
     restore(tensors, modules, optimizer)
     _write_metrics(out, state)  # a kill between the two files of an epoch leaves the metrics one row short
     return state
+
+
+def _newest(folder: Path) -> tuple[Path, Progress, dict[str, Tensor]] | None:
+    """The last checkpoint that can be read: if the newest is damaged, it is set aside and the one before it serves."""
+    last, previous = folder / LAST, folder / PREVIOUS
+    if not last.exists() and previous.exists():  # killed between the two renames of `_save`
+        os.replace(previous, last)
+    if not last.exists():
+        return None
+    try:
+        return last, *load_run(last)
+    except ValueError as error:
+        if not previous.exists():
+            raise
+        found = load_run(previous)
+        os.replace(last, folder / DAMAGED)
+        os.replace(previous, last)
+        warnings.warn(
+            f"{error.args[0].split(';')[0]}; it is kept as {DAMAGED}, and the run goes on from the checkpoint before "
+            f"it, of epoch {found[0].epoch}",
+            stacklevel=4,
+        )
+        return last, *found
 
 
 def _facts(model: nn.Module, data: ImageData | SegmentationData) -> dict[str, Any]:
@@ -72,21 +129,30 @@ def finish_epoch(out, state: Progress, row: dict[str, float], score: float, modu
     if out is None:
         return improved
     if improved:
-        save_weights(Path(out) / "best.safetensors", modules.get("ema", modules["model"]), **row)
-    save_run(Path(out) / "last.safetensors", state, modules, optimizer)
+        save_weights(Path(out) / BEST, modules.get("ema", modules["model"]), **row)
+    _save(Path(out), state, modules, optimizer)
     _write_metrics(out, state)
     return improved
 
 
+def _save(folder: Path, state: Progress, modules, optimizer) -> None:
+    """Write the checkpoint, and keep the one before it. At every moment one of the two is whole and has its name."""
+    fresh = folder / f".{LAST}.new"
+    save_run(fresh, state, modules, optimizer)
+    if (folder / LAST).exists():
+        os.replace(folder / LAST, folder / PREVIOUS)
+    os.replace(fresh, folder / LAST)
+
+
 def _write_metrics(out: str | Path, state: Progress) -> None:
-    atomic_write(Path(out) / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in state.history))
+    atomic_write(Path(out) / METRICS, "".join(json.dumps(row) + "\n" for row in state.history))
 
 
 class BestWeights:
     """The weights of the best epoch: in the run's folder if there is one, else in memory."""
 
     def __init__(self, out: str | Path | None):
-        self.path, self.kept = (Path(out) / "best.safetensors" if out is not None else None), {}
+        self.path, self.kept = (Path(out) / BEST if out is not None else None), {}
 
     def keep(self, model: nn.Module) -> None:
         if self.path is None:

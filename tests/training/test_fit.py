@@ -98,8 +98,11 @@ def test_norms_and_biases_do_not_decay(digits):
         dict(ema_decay=0.9, clip_grad=1.0),
         dict(randaugment="rand-m9-mstd0.5-inc1", crop_scale=0.8, random_erasing=0.25, flip=True),
         dict(num_workers=1, randaugment="rand-m9-mstd0.5-inc1"),
+        dict(resident=True, randaugment="rand-m9-mstd0.5-inc1", crop_scale=0.8, flip=True, alternate_flip=True),
+        dict(resident=True, optimizer="muon", schedule="linear", shift_border="reflect", cutout=3),
+        dict(channels_last=True, precision="bf16"),
     ],
-    ids=["mixup", "ema+clip", "randaugment", "workers"],
+    ids=["mixup", "ema+clip", "randaugment", "workers", "resident", "fast", "channels-last"],
 )
 def test_every_option_trains_and_repeats(digits, settings, tmp_path):
     models = [tiny(), tiny()]
@@ -124,7 +127,8 @@ def test_what_a_run_writes(digits, tmp_path):
 
     model, recipe = tiny(), Recipe(**QUICK)
     result = fit(model, digits, recipe, tmp_path, progress=False)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["best.safetensors", "last.safetensors", "metrics.jsonl"]
+    files = ["best.safetensors", "last.safetensors", "metrics.jsonl", "previous.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name != ".fit.lock") == files
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert rows == result.history and [r["epoch"] for r in rows] == [1, 2, 3]
     assert result.best_epoch == 1 + int(np.argmax(result.column("val_accuracy")))

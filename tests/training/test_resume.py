@@ -1,37 +1,36 @@
 """A run that is killed and started again ends with the weights of one that was not."""
 
+import multiprocessing
 import os
+import random
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 
 from compactlib import datasets
 from compactlib.models import CompactTransformer
 from compactlib.training import Recipe, fit, load_run
 
-TRAIN = """
-import sys, torch
-from compactlib import datasets
-from compactlib.models import CompactTransformer
-from compactlib.training import Recipe, fit
-torch.set_num_threads(1)
-torch.manual_seed(0)
-model = CompactTransformer(img_size=8, in_chans=1, num_convs=1, embed_dim=32, depth=2)
-recipe = Recipe(epochs=12, warmup_epochs=2, mixup=0.8, cutmix=1.0, mixup_off_epoch=8, ema_decay=0.9, random_erasing=0.2)
-print("start", flush=True)
-fit(model, datasets.load("digits", fraction=0.5), recipe, sys.argv[1], progress=False)
-"""
+EPOCHS, KILLS = 40, 10
 
 
-def start(folder) -> subprocess.Popen:
-    process = subprocess.Popen([sys.executable, "-c", TRAIN, str(folder)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "start\n"
-    return process
+def train(folder, ready=None) -> None:
+    """A run with all that is drawn at random, for a process of its own."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = CompactTransformer(img_size=8, in_chans=1, num_convs=1, embed_dim=32, depth=2)
+    recipe = Recipe(
+        epochs=EPOCHS, warmup_epochs=2, mixup=0.8, cutmix=1.0, mixup_off_epoch=30, ema_decay=0.9, random_erasing=0.2,
+        optimizer="muon", resident=True, flip=True, alternate_flip=True, randaugment="rand-m9-mstd0.5-inc1",
+    )  # fmt: skip
+    data = datasets.load("digits", fraction=0.3)
+    if ready:
+        ready.set()
+    fit(model, data, recipe, folder, progress=False)
 
 
 def epochs_done(folder) -> int:
@@ -39,20 +38,37 @@ def epochs_done(folder) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
-def test_sigkill_twice_and_the_weights_are_the_same_bit_for_bit(tmp_path):
+def test_sigkill_ten_times_and_the_weights_are_the_same_bit_for_bit(tmp_path):
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__])  # PyTorch is imported once, not eleven times
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    assert start(undisturbed).wait() == 0
+    calm = processes.Process(target=train, args=(undisturbed,))
+    calm.start()
+    calm.join()
+    assert calm.exitcode == 0
 
-    for after in (2, 6):  # epochs, and a moment later, in the middle of one or of a write
-        process = start(killed)
-        while epochs_done(killed) < after:
-            assert process.poll() is None
-            time.sleep(0.005)
-        time.sleep(0.02 * after)
+    draw = random.Random(0)
+    done = []
+    for _ in range(KILLS):
+        ready = processes.Event()
+        process = processes.Process(target=train, args=(killed, ready))
+        process.start()
+        ready.wait()
+        # At a random moment of the next few epochs: in the middle of a step, of a validation, or of a write.
+        until = min(epochs_done(killed) + draw.randrange(3), EPOCHS - 2)
+        while epochs_done(killed) < until:
+            assert process.is_alive()
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.1))
         os.kill(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        assert epochs_done(killed) < 12, "killed too late to prove anything"
-    assert start(killed).wait() == 0
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, "it ended before it was killed"
+        done.append(epochs_done(killed))
+    assert done[0] < done[-1] < EPOCHS, done
+    last = processes.Process(target=train, args=(killed,))
+    last.start()
+    last.join()
+    assert last.exitcode == 0
 
     (progress, expected), (again, actual) = (load_run(f / "last.safetensors") for f in (undisturbed, killed))
     assert expected.keys() == actual.keys() and any(k.startswith("optimizer.") for k in expected)
@@ -60,7 +76,7 @@ def test_sigkill_twice_and_the_weights_are_the_same_bit_for_bit(tmp_path):
     metrics = [
         [{k: v for k, v in row.items() if not k.endswith("seconds")} for row in p.history] for p in (progress, again)
     ]
-    assert len(metrics[0]) == 12 and metrics[0] == metrics[1]
+    assert len(metrics[0]) == EPOCHS and metrics[0] == metrics[1]
     best = [load_file(f / "best.safetensors") for f in (undisturbed, killed)]
     assert all(torch.equal(best[0][k], best[1][k]) for k in best[0])
 
@@ -71,6 +87,7 @@ def digits():
 
 
 def run(digits, folder, model=None, **settings):
+    torch.manual_seed(0)
     model = model or CompactTransformer(img_size=8, in_chans=1, num_convs=1, embed_dim=32, depth=1)
     recipe = Recipe(**{**dict(epochs=2, warmup_epochs=1), **settings})
     return model, lambda **kw: fit(model, digits, recipe, folder, progress=False, **kw)
@@ -113,24 +130,74 @@ def test_resume_false_starts_anew(digits, tmp_path):
     assert len(result.history) == 2 and load_run(tmp_path / "last.safetensors")[0].recipe["lr"] == 0.01
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"\x80\x04" + b])
-def test_a_damaged_checkpoint_is_named(digits, tmp_path, damage):
-    run(digits, tmp_path)[1]()
+DAMAGES = [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"\x80\x04" + b]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_after_a_damaged_checkpoint_the_run_goes_on_from_the_one_before(digits, tmp_path, damage):
+    whole, train = run(digits, tmp_path / "whole", epochs=3)
+    train()
+    run(digits, tmp_path, epochs=3)[1]()
     path = tmp_path / "last.safetensors"
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=r"last\.safetensors is damaged.*delete it"):
+    bad = damage(path.read_bytes())
+    path.write_bytes(bad)
+    model, train = run(digits, tmp_path, epochs=3)
+    with pytest.warns(UserWarning, match=r"last\.safetensors is damaged.*kept as damaged.*of epoch 2"):
+        assert len(train().history) == 3
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), whole.parameters(), strict=True))
+    assert (tmp_path / "damaged.safetensors").read_bytes() == bad
+    assert [load_run(tmp_path / f"{name}.safetensors")[0].epoch for name in ("previous", "last")] == [2, 3]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_two_damaged_checkpoints_are_named(digits, tmp_path, damage):
+    run(digits, tmp_path)[1]()
+    for name in ("previous.safetensors", "last.safetensors"):
+        (tmp_path / name).write_bytes(damage((tmp_path / name).read_bytes()))
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=r"previous\.safetensors is damaged.*delete it"):
         run(digits, tmp_path)[1]()
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_kill_between_the_two_renames_costs_one_epoch(digits, tmp_path):
+    whole, train = run(digits, tmp_path / "whole")
+    train()
+    model, train = run(digits, tmp_path)
+    train()
+    (tmp_path / "last.safetensors").unlink()
+    assert len(run(digits, tmp_path, model)[1]().history) == 2
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), whole.parameters(), strict=True))
+
+
+def test_a_folder_in_which_a_run_is_training_is_refused(digits, tmp_path):
+    there = "another run is training in .*name another"
+    with FileLock(tmp_path / ".fit.lock"), pytest.raises(RuntimeError, match=there):
+        run(digits, tmp_path)[1]()
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".fit.lock"] == []
+    run(digits, tmp_path)[1]()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_training(digits, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    for folder in (tmp_path / "file" / "run", "/sys/compactlib_run"):  # even root writes nothing there
+        with pytest.raises(PermissionError, match="cannot be written to .*name another folder"):
+            run(digits, folder)[1]()
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(digits, tmp_path, monkeypatch):
     run(digits, tmp_path)[1]()
-    before = (tmp_path / "last.safetensors").read_bytes()
+    os.replace(tmp_path / "previous.safetensors", tmp_path / "last.safetensors")  # an epoch is left to do
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     def no_space(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", no_space)
-    with pytest.raises(OSError, match="No space left"):
-        run(digits, tmp_path / "other")[1]()
-    assert not list((tmp_path / "other").iterdir())
-    assert (tmp_path / "last.safetensors").read_bytes() == before
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", no_space)
+        for folder in (tmp_path, tmp_path / "other"):
+            with pytest.raises(OSError, match="No space left"):
+                run(digits, folder)[1]()
+    assert [path.name for path in (tmp_path / "other").iterdir() if path.name != ".fit.lock"] == []
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert len(run(digits, tmp_path)[1]().history) == 2
