@@ -1,5 +1,6 @@
 """The course's models: torch, timm and einops, nothing else. Importing this registers the named ones with timm."""
 
+from compactlib.models.baselines import BASELINES
 from compactlib.models.checkpoints import find_checkpoint, imagenet_state_dict, official_state_dict
 from compactlib.models.compact_transformer import (
     Attention,
@@ -20,6 +21,7 @@ from compactlib.models.inspection import (
 )
 from compactlib.models.official import load_imagenet, load_official
 from compactlib.models.positions import resize_pos_embed, sine_position_table
+from compactlib.models.resnet_cifar import ResNetCifar
 from compactlib.models.saved import load_model, read_facts, save_model
 from compactlib.models.segmentation_variants import SEGMENTATION_VARIANTS
 from compactlib.models.swin import PatchEmbed, PatchMerging, SwinTransformer
@@ -36,6 +38,7 @@ from compactlib.models.tokenizers import ConvTokenizer, PatchTokenizer
 from compactlib.models.unet import DoubleConv, UNet
 
 __all__ = [
+    "BASELINES",
     "SEGMENTATION_VARIANTS",
     "VARIANTS",
     "Attention",
@@ -50,6 +53,7 @@ __all__ = [
     "PatchExpand",
     "PatchMerging",
     "PatchTokenizer",
+    "ResNetCifar",
     "SeqPool",
     "SwinBlock",
     "SwinTransformer",
