@@ -1,8 +1,11 @@
 """The command line: `python -m compactlib run 03 --profile cpu`, `python -m compactlib patchify scene.tif out/`."""
 
 import argparse
+import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ EXAMPLES = """examples:
   python -m compactlib run all                              every notebook on its embedded data
   python -m compactlib run 03 --profile cpu                 real data, minutes on two cores
   python -m compactlib run 03 --profile gpu --set epochs=50 --set seed=1
+  python -m compactlib sweep notebooks/params/sweep-03-seeds.yaml   many runs, with mean and deviation over seeds
   python -m compactlib list 03                              its parameters and profiles
   python -m compactlib scene scene.tif --height 4000 --width 4000 --mask truth.tif
   python -m compactlib patchify scene.tif patches/ --size 256 --step 224 --mask truth.tif
@@ -44,10 +48,26 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--timeout", type=float, metavar="MINUTES", help="stop a notebook that takes longer")
     run.add_argument("--force", action="store_true", help="repeat runs that are done, from scratch")
+    run.add_argument("--end-with-stdin", action="store_true", help=argparse.SUPPRESS)  # for `sweep`, not for people
+
+    sweep = commands.add_parser(
+        "sweep",
+        help="run a grid of settings, one process a run",
+        description="Run a notebook once for each setting of a grid. What is done is not run again, what was "
+        "interrupted goes on: after Ctrl-C, or on another machine, the same command does the rest.",
+        allow_abbrev=False,
+    )
+    sweep.add_argument("file", type=Path, metavar="FILE", help="YAML, such as notebooks/params/sweep-03-seeds.yaml")
+    sweep.add_argument("--devices", metavar="NAMES", help="cuda:0,cuda:1: one run at a time on each of these GPUs")
+    sweep.add_argument("--engine", choices=("local", "spark"), default="local", help="spark: one task a run")
+    sweep.add_argument("--master", help="Spark's: spark://host:7077, local[2,4] (default: this machine)")
+    sweep.add_argument("--timeout", type=float, metavar="MINUTES", help="stop a run that takes longer")
+    sweep.add_argument("--force", action="store_true", help="repeat runs that are done, from scratch")
+    sweep.add_argument("--list", action="store_true", dest="only_list", help="show the runs and start nothing")
 
     board = commands.add_parser("board", help="show all results beside the papers' numbers", allow_abbrev=False)
     board.add_argument("--markdown", action="store_true", help="as a Markdown table")
-    for command in (run, board):
+    for command in (run, sweep, board):
         command.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default: runs)")
 
     show = commands.add_parser("list", help="list notebooks, profiles and parameters", allow_abbrev=False)
@@ -116,6 +136,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command. Returns 0 if all is well, 1 if a notebook failed, 2 for a wrong call, 130 if interrupted."""
     options = vars(parser().parse_args(arguments))
     signal.signal(signal.SIGTERM, _interrupt)  # a cluster's scheduler stops jobs so: end kernels as for Ctrl-C
+    if options.pop("end_with_stdin", False):
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     command = options.pop("command")
     return _scenes(command, options) if command in SCENE_COMMANDS else _lab(command, options)
 
@@ -148,6 +170,18 @@ def _scenes(command: str, options: dict[str, Any]) -> int:
         rest = "Nothing was written." if command == "scene" else "The same command goes on with what is left."
         print(f"\nInterrupted. {rest}", file=sys.stderr)
         return 130
+
+
+def _end_with_stdin() -> None:
+    """End as for SIGTERM once stdin is closed: by the parent, or by the system where the parent was killed.
+
+    Half a minute later this process ends in any case.
+    """
+    while os.read(0, 4096):
+        pass
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+    time.sleep(30)
+    os._exit(130)
 
 
 def _interrupt(number: int, frame: object) -> None:

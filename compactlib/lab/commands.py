@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
-from compactlib.lab import board, catalogue, environment, parameters, runner
+from compactlib.lab import board, catalogue, environment, parameters, runner, sweep, sweep_file
 from compactlib.lab import refresh as refreshing
 from compactlib.lab.catalogue import UsageError
 from compactlib.lab.student import student_copy
 from compactlib.lab.tables import Table
+from compactlib.paths import runs_dir
 
 
 def run_command(
@@ -22,6 +23,32 @@ def run_command(
     if timeout is not None and not timeout > 0:
         raise UsageError(f"--timeout is {timeout:g} minutes, expected more than 0.")
     outcomes = runner.run_notebooks(names, profile=profile, settings=settings, timeout=timeout, force=force, runs=runs)
+    return int(any(outcome.failure for outcome in outcomes))
+
+
+def sweep_command(
+    file: Path,
+    devices: str | None,
+    engine: str,
+    master: str | None,
+    timeout: float | None,
+    force: bool,
+    only_list: bool,
+    runs: Path | None,
+) -> int:
+    """`sweep`: 0 if every run went through, 1 if one did not."""
+    if timeout is not None and not timeout > 0:
+        raise UsageError(f"--timeout is {timeout:g} minutes, expected more than 0.")
+    where = sweep.places(devices, engine, master)
+    jobs = sweep_file.read(file, runs=Path(runs or runs_dir()).resolve())
+    if only_list:
+        print(sweep.listing(jobs))
+        return 0
+    try:
+        outcomes = sweep.run(jobs, engine=engine, devices=where, master=master, timeout=timeout, force=force)
+    except RuntimeError as error:  # no Java, no pyspark, a master that does not answer
+        print(error, file=sys.stderr)
+        return 2
     return int(any(outcome.failure for outcome in outcomes))
 
 

@@ -89,11 +89,18 @@ def paper_value(table: str, row: str, column: str, *, where: dict[str, str] | No
         raise ValueError(
             f"{table} has {len(chosen)} rows '{row}' with {where or {}}, expected one. Rows so named: {have}."
         )
-    text = chosen[0][column].strip()
-    number = NUMBER.match(text)
-    if not number:
-        raise ValueError(f"{table}, row '{row}', column '{column}' holds '{text}', which is not a plain number.")
-    return float(number[0])
+    number = first_number(chosen[0][column])
+    if number is None:
+        raise ValueError(
+            f"{table}, row '{row}', column '{column}' holds '{chosen[0][column]}', which is not a plain number."
+        )
+    return number
+
+
+def first_number(text: str) -> float | None:
+    """The number that an entry starts with: 96.53 of "96.53% (+0.29%)"; None for "—" and "< 0.01 G"."""
+    number = NUMBER.match(text.strip())
+    return float(number[0]) if number else None
 
 
 def paper_for(model: str, dataset: str) -> Paper | None:

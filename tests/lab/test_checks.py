@@ -11,7 +11,7 @@ from einops import rearrange
 from compactlib.lab import NotYet, check
 from compactlib.lab.catalogue import notebooks
 from compactlib.lab.checks import EXERCISES
-from tests.lab import scene_mistakes, scene_segmentation_mistakes, segmentation_mistakes
+from tests.lab import ablation_mistakes, scene_mistakes, scene_segmentation_mistakes, segmentation_mistakes
 
 
 def majority_of_test(train, test):
@@ -124,6 +124,7 @@ MISTAKES = {
         (without_padding, "padding"),
     ],
     "03.3": [(goes_round, "black"), (moves_down, "down"), (changes_its_input, "work on a copy")],
+    **ablation_mistakes.MISTAKES,
     **segmentation_mistakes.MISTAKES,
     **scene_mistakes.MISTAKES,
     **scene_segmentation_mistakes.MISTAKES,

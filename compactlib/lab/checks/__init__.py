@@ -1,5 +1,6 @@
 """Exercise checks: `check("01.3", answer)`."""
 
+from compactlib.lab.checks import ablations as _ablations  # noqa: F401
 from compactlib.lab.checks import classification as _classification  # noqa: F401  (registers its exercises)
 from compactlib.lab.checks import scene_segmentation as _scene_segmentation  # noqa: F401
 from compactlib.lab.checks import scenes as _scenes  # noqa: F401

@@ -1,0 +1,210 @@
+"""A sweep's file: one notebook, one profile, and a grid of what changes from run to run. All of it is checked here,
+and every mistake reported, before the first run starts.
+
+    notebook: 03_cct            # number, name or stem
+    profile: cpu-cifar10        # default: smoke
+    set: {epochs: 5}            # the same in every run
+    grid:                       # every combination, the first name varies slowest
+      seed: [0, 1, 2]
+    runs:                       # each is combined with the whole grid
+      - {depth: 2, num_convs: 1}
+      - {depth: 4}
+
+All but the notebook may be left out.
+"""
+
+import difflib
+import itertools
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from compactlib.lab import catalogue, parameters
+from compactlib.lab.catalogue import RESERVED, SMOKE, Notebook, UsageError
+from compactlib.lab.parameters import Parameter, ParameterError
+from compactlib.lab.plan import Job, run_name
+from compactlib.lab.run import as_text
+from compactlib.paths import NOTEBOOKS
+
+KEYS = ("notebook", "profile", "set", "grid", "runs")
+
+
+def read(file: Path, *, runs: Path, folder: Path = NOTEBOOKS) -> list[Job]:
+    """The jobs of a sweep's file, in order: each of `runs` with every combination of `grid`, the first name slowest.
+
+    `runs` is the folder of all run folders, `folder` the one of the notebooks. Raises UsageError with every mistake
+    that can be told at once.
+    """
+    content = _content(file)
+    problems = [_unknown_key(key) for key in content if key not in KEYS]
+    notebook, profile = _notebook(content, folder, problems), content.get("profile", SMOKE)
+    fixed = _mapping(content, "set", "{epochs: 5}", problems)
+    grid = _grid(content, problems)
+    listed = _runs(content, problems)
+    problems += _twice(fixed, grid, listed)
+    jobs = []
+    if notebook:
+        try:
+            known = notebook.parameters
+            problems += _profile(notebook, profile)
+        except ParameterError as error:  # of the notebook's parameters cell, or of the profile's file
+            raise UsageError("\n".join([f"{file} cannot run:", *problems, str(error)])) from None
+        wrong = _values(known, fixed, grid, listed)
+        problems += [*wrong, parameters.listing(known.values())] if wrong else []
+        if not problems:
+            jobs = _jobs(notebook, profile, _combinations(fixed, grid, listed), runs)
+            problems += _same(jobs)
+    if problems:
+        raise UsageError("\n".join([f"{file} cannot run:", *problems]))
+    return jobs
+
+
+def _content(file: Path) -> dict[str, Any]:
+    """What the file holds."""
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+    except FileNotFoundError:
+        raise UsageError(
+            f"There is no file {file}. A sweep is a YAML file such as notebooks/params/sweep-*.yaml."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read ({error}). Give the path of a sweep's YAML file.") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{file} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else f"a {type(content).__name__}"
+        raise UsageError(f"{file} holds {found}, expected lines of 'key: value' with the keys {', '.join(KEYS)}.")
+    return content
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, which would keep the last of two lines with the same name and say nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"'{twice[0]}' stands here twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _unknown_key(key: Hashable) -> str:
+    near = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.5)
+    hint = f" Did you mean '{near[0]}'?" if near else " The notebook's parameters stand under 'set' or 'grid'."
+    return f"There is no key '{key}'.{hint} A sweep has the keys {', '.join(KEYS)}."
+
+
+def _notebook(content: Mapping, folder: Path, problems: list[str]) -> Notebook | None:
+    name = content.get("notebook")
+    if isinstance(name, bool) or not isinstance(name, (str, int)):
+        problems.append(
+            f"notebook is {name!r}, expected a number, a name or a stem. Write for example notebook: 03_cct."
+        )
+        return None
+    try:
+        found = catalogue.find(str(name), folder)
+    except UsageError as error:
+        problems.append(str(error))
+        return None
+    if len(found) > 1:
+        problems.append(f"notebook is '{name}', expected one notebook. Write a file for each of them.")
+        return None
+    return found[0]
+
+
+def _profile(notebook: Notebook, profile: Any) -> list[str]:
+    """The profile has to be an exact one: `cpu` for every `cpu-...` would make several sweeps."""
+    have = [SMOKE, *notebook.profiles()]
+    if profile not in have:
+        return [f"{notebook.stem} has no profile '{profile}'. Write one of {', '.join(have)}."]
+    notebook.profile(profile)
+    return []
+
+
+def _mapping(content: Mapping, key: str, example: str, problems: list[str]) -> dict:
+    """The mapping under a key; {} where there is none, or where it is something else."""
+    value = content.get(key)
+    if value is None or isinstance(value, dict):
+        return value or {}
+    problems.append(
+        f"{key} is a {type(value).__name__}, expected names with values. Write for example {key}: {example}."
+    )
+    return {}
+
+
+def _grid(content: Mapping, problems: list[str]) -> dict[str, list]:
+    grid = _mapping(content, "grid", "{seed: [0, 1, 2]}", problems)
+    for name, values in grid.items():
+        if not isinstance(values, list):
+            problems.append(
+                f"grid: {name} is {values!r}, expected a list. Write {name}: [{values}], or move it to 'set'."
+            )
+        elif not values:
+            problems.append(f"grid: {name} is an empty list, which makes no run. Name its values, or leave {name} out.")
+    return {name: values for name, values in grid.items() if isinstance(values, list)}
+
+
+def _runs(content: Mapping, problems: list[str]) -> list[dict]:
+    listed = content.get("runs")
+    if listed is None:
+        return [{}]
+    if not isinstance(listed, list) or not listed or not all(isinstance(settings, dict) for settings in listed):
+        problems.append(f"runs is {listed!r}, expected a list of settings. Write for example runs: [{{depth: 2}}].")
+        return [{}]
+    return listed
+
+
+def _twice(fixed: Mapping, grid: Mapping, listed: list[dict]) -> list[str]:
+    """A name may be set in one place only: nobody can see which of two goes first."""
+    in_runs = dict.fromkeys(name for settings in listed for name in settings)
+    places = {"set": fixed, "grid": grid, "runs": in_runs}
+    names = dict.fromkeys(itertools.chain(*places.values()))
+    found = {name: [place for place, there in places.items() if name in there] for name in names}
+    return [
+        f"{name} is set in {' and in '.join(where)}. Keep one of them."
+        for name, where in found.items()
+        if len(where) > 1
+    ]
+
+
+def _values(known: Mapping[str, Parameter], fixed: Mapping, grid: Mapping, listed: list[dict]) -> list[str]:
+    """What is wrong with single names and values, each said once."""
+    entries = [("set", name, value) for name, value in fixed.items()]
+    entries += [("grid", name, value) for name, values in grid.items() for value in values]
+    entries += [(f"runs, no. {i}", n, v) for i, settings in enumerate(listed, start=1) for n, v in settings.items()]
+    return list(dict.fromkeys(p for place, name, value in entries if (p := _value(known, place, name, value))))
+
+
+def _value(known: Mapping[str, Parameter], place: str, name: Any, value: Any) -> str | None:
+    if name == RESERVED:
+        return f"{place}: {name} is set by the runner. --runs DIR says where the runs go."
+    try:
+        value = parameters.check(known, {name: value}, place)[name]
+        same = parameters.parse_text(known[name], as_text(value).strip()) == value
+    except ParameterError as error:
+        lines = str(error).removesuffix(parameters.listing(known.values())).strip()
+        return f"{place}: {lines.removeprefix(f'{place}:').strip()}"
+    return None if same else f"{place}: {name} is {value!r}, which --set cannot say. Write it in a profile's file."
+
+
+def _combinations(fixed: dict, grid: dict[str, list], listed: list[dict]) -> list[dict[str, Any]]:
+    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    return [{**fixed, **settings, **point} for settings in listed for point in points]
+
+
+def _jobs(notebook: Notebook, profile: str, settings: list[dict[str, Any]], runs: Path) -> list[Job]:
+    """As `plan` makes them: a run of a sweep and the same run started by hand share a folder."""
+    checked = [parameters.check(notebook.parameters, values, notebook.stem) for values in settings]
+    return [Job(notebook, profile, each, runs / notebook.stem / run_name(profile, each)) for each in checked]
+
+
+def _same(jobs: list[Job]) -> list[str]:
+    """Runs with the same parameters, whatever they are called: the default, written out, is no other run."""
+    problems = []
+    for (i, one), (j, other) in itertools.combinations(enumerate(jobs, start=1), 2):
+        if one.params == other.params:
+            names = one.name if one.name == other.name else f"{one.name} and {other.name}"
+            problems.append(f"Runs {i} and {j} are the same ({names}). Remove one of them.")
+    return problems
