@@ -138,8 +138,8 @@ def _names(axis: Axes, points: Mapping[str, tuple[int, float]]) -> None:
 def against_time(
     runs: Mapping[str, Sequence[Mapping[str, float]]], target: float | None = None, final: float | None = None
 ) -> Figure:
-    """Validation accuracy against the seconds of training, a line a run (rows of `fit`); `target` and the accuracy at
-    the end on the test images, `final`, in 0 to 1."""
+    """Validation accuracy against the seconds of training, a line a run (rows of `fit`, without a line where there was
+    no validation); `target` and the accuracy at the end on the test images, `final`, in 0 to 1."""
     figure, axis = plt.subplots(figsize=(8.5, 4.2))
     end = 0.0
     for name, rows in runs.items():
@@ -148,7 +148,8 @@ def against_time(
             spent += row["train_seconds"]
             seconds.append(spent)
         end = max(end, spent)
-        axis.plot(seconds, [100 * row["val_accuracy"] for row in rows], marker="o", label=name)
+        if all("val_accuracy" in row for row in rows):
+            axis.plot(seconds, [100 * row["val_accuracy"] for row in rows], marker="o", label=name)
     if target is not None:
         axis.axhline(100 * target, color="grey", linestyle=":")
         place, up = (0.01, 100 * target), {"textcoords": "offset points", "xycoords": ("axes fraction", "data")}

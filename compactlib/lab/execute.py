@@ -20,6 +20,11 @@ from compactlib.lab.terminal import plain
 DONE, FAILED, RUNNING = "notebook.ipynb", "notebook.failed.ipynb", "notebook.running.ipynb"
 # What papermill logs, this module says itself. Without a handler it would break into the line of progress.
 logging.getLogger("papermill").addHandler(logging.NullHandler())
+# A kernel that was told to end is dead, which nbclient notes in a task that nobody waits for any more. Where a kernel
+# dies by itself, the error arrives by the usual way.
+logging.getLogger("asyncio").addFilter(
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], DeadKernelError))
+)
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def run_job(job: Job, *, label: str, timeout: float | None = None, force: bool =
             print(f"{label}: already done (--force repeats it)", flush=True)
             return Outcome(job, "already done", done.seconds, record=done)
         try:
-            _prepare(job, fresh=force)
+            prepare(job, fresh=force)
         except FileExistsError as error:
             return Outcome(job, "failed", 0.0, failure=Failure("its folder holds something else", str(error)))
         failure = _execute(job, label, timeout)
@@ -107,7 +107,7 @@ def finished(job: Job, fingerprint: str) -> Record | None:
     return record if record.complete and record.fingerprint == fingerprint else None
 
 
-def _prepare(job: Job, *, fresh: bool) -> None:
+def prepare(job: Job, *, fresh: bool) -> None:
     """Empty the folder, unless it holds an interrupted run with the same parameters, which is to be resumed.
 
     Of such a run only the result goes: while the notebook runs there must be none. A change of code alone does not

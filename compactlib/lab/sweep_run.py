@@ -74,7 +74,7 @@ def _make_ready(job: Job, force: bool) -> Record | None:
     try:
         if (done := runner.finished(job, job.fingerprint)) and not force:
             return done
-        runner._prepare(job, fresh=force)
+        runner.prepare(job, fresh=force)
         return None
     finally:
         lock.release()

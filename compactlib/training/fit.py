@@ -38,7 +38,7 @@ class FitResult:
     history: list[dict[str, float]]
     best_epoch: int  # by val_accuracy or val_iou; the last one without a validation set
     seconds: float  # of all epochs, those before a restart included
-    setup_seconds: float  # before the first step: data and model to the device, reading a checkpoint
+    setup_seconds: float  # before the first step: data and model to the device, reading a checkpoint, compiling
 
     def column(self, name: str) -> list[float]:
         """One metric over the epochs."""
@@ -98,7 +98,11 @@ def _fit(model, data: Data, recipe: BaseRecipe, out, device: torch.device, resum
     best = BestWeights(out) if recipe.patience else None
     for row in state.history:
         schedule.after_epoch(row)
-    step_model = torch.compile(model, dynamic=False) if recipe.compile else model
+    step_model = model
+    if recipe.compile:
+        step_model = torch.compile(model, dynamic=False)
+        with seeded(recipe.seed):
+            _warm_up(step_model, model, task, loader)
     setup_seconds = time.perf_counter() - called
 
     with _bar(schedule, state.epoch * len(loader), progress) as bar:
@@ -134,6 +138,18 @@ def _bar(schedule: Schedule, update: int, progress: bool) -> tqdm:
     )
     begun = round(schedule.elapsed()) if schedule.budget else update
     return tqdm(total=total, initial=begun, unit=unit, disable=not progress, leave=False, mininterval=0.5)
+
+
+def _warm_up(step_model: nn.Module, model: nn.Module, task: Task, loader) -> None:
+    """Compile before the clock starts: a step for each size of image, which leaves model and optimizer as they are."""
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.train()
+    batch = next(iter(loader))
+    for position in (0.0, float(task.recipe.epochs)):
+        task.begin_step(0, position)
+        task.loss(step_model, *batch).backward()
+    model.zero_grad()
+    model.load_state_dict(before)  # BatchNorm has counted the batch
 
 
 def _train_epoch(step_model, model, loader, task: Task, optimizer, schedule, ema, epoch: int, bar) -> float:

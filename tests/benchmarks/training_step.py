@@ -1,9 +1,10 @@
-"""Images per second of one training step, here against a plain transcription of the reference operations.
+"""Images per second of one training step, here, by the reference operations, and by vit-pytorch's CCT.
 
-    python tests/benchmarks/training_step.py [--models cct_2_3x2_32 ...] [--rounds 10] [--batch 128]
+    python tests/benchmarks/training_step.py [--models cct_2_3x2_32 ...] [--rounds 10] [--batch 128] [--device cuda]
 
-Forward, cross-entropy, backward and AdamW, fp32. The two sides take turns, so that a machine that slows down slows
-both; the ratio is the median of the ratios of the turns. Before timing, both sides must give the same logits.
+Forward, cross-entropy, backward and AdamW, fp32. The sides take turns, so that a machine that slows down slows all; a
+ratio is the median of the ratios of the turns. Before timing, the model here and the reference operations must give the
+same logits, and vit-pytorch's model must have as many parameters.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from reference import ReferenceOperations
 
 import compactlib  # noqa: F401  (registers the models)
+from compactlib.models import CompactTransformer, ConvTokenizer, count_parameters
 
 
 def step_seconds(model: torch.nn.Module, optimizer: torch.optim.Optimizer, images, labels, steps: int) -> float:
@@ -32,30 +34,58 @@ def step_seconds(model: torch.nn.Module, optimizer: torch.optim.Optimizer, image
     return (time.perf_counter() - start) / steps
 
 
-def compare(name: str, batch: int, rounds: int, steps: int, device: str) -> tuple[float, float, float]:
-    """(images/s here, images/s of the reference, median ratio)."""
+def vit_pytorch_cct(model: CompactTransformer) -> torch.nn.Module | None:
+    """The same CCT by the package vit-pytorch, with the same dropout; None for a model that it does not have."""
+    if not isinstance(model.tokenizer, ConvTokenizer):
+        return None
+    from vit_pytorch.cct import CCT
+
+    conv, block = model.tokenizer.convs[0], model.blocks[0]
+    peer = CCT(
+        img_size=model.img_size, embedding_dim=model.embed_dim, n_conv_layers=len(model.tokenizer.convs),
+        kernel_size=conv.kernel_size[0], stride=conv.stride[0], padding=conv.padding[0], pooling_kernel_size=3,
+        pooling_stride=2, pooling_padding=1, num_layers=len(model.blocks), num_heads=block.attn.num_heads,
+        mlp_ratio=block.mlp.fc1.out_features / model.embed_dim, num_classes=model.num_classes,
+        positional_embedding="learnable", dropout_rate=0.0, attention_dropout=block.attn.attn_drop,
+        stochastic_depth_rate=0.1,
+    )  # fmt: skip
+    ours, theirs = count_parameters(model), count_parameters(peer)
+    assert abs(ours - theirs) < 0.01 * ours, f"{ours:,} parameters here, {theirs:,} there"
+    return peer
+
+
+def compare(name: str, batch: int, rounds: int, steps: int, device: str) -> dict[str, tuple[float, float]]:
+    """Side -> (images/s, median ratio of the turns, here over there)."""
     torch.manual_seed(0)
-    model = timm.create_model(name).to(device)
+    model = timm.create_model(name)
+    sides = {
+        "here": model,
+        "reference": ReferenceOperations(copy.deepcopy(model)),
+        "vit-pytorch": vit_pytorch_cct(model),
+    }
+    sides = {side: module.to(device) for side, module in sides.items() if module is not None}
     size = model.img_size[0]
     images = torch.randn(batch, 3, size, size, device=device)
     labels = torch.randint(model.num_classes, (batch,), device=device)
-    sides = [model, ReferenceOperations(copy.deepcopy(model))]
     with torch.no_grad():
-        torch.testing.assert_close(sides[0].eval()(images), sides[1].eval()(images), rtol=1e-3, atol=1e-4)
-    pairs = [(side.train(), torch.optim.AdamW(side.parameters(), lr=1e-4)) for side in sides]
-    for side, optimizer in pairs:
+        first, second = (sides[side].eval()(images) for side in ("here", "reference"))
+        torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-4)
+    pairs = {k: (side.train(), torch.optim.AdamW(side.parameters(), lr=1e-4)) for k, side in sides.items()}
+    for side, optimizer in pairs.values():
         step_seconds(side, optimizer, images, labels, 2)  # warm-up
-    seconds = [[], []]
+    seconds = {side: [] for side in sides}
     for turn in range(rounds):
-        for side in (0, 1) if turn % 2 == 0 else (1, 0):  # who comes first changes, too
+        for side in list(sides) if turn % 2 == 0 else list(sides)[::-1]:  # who comes first changes, too
             seconds[side].append(step_seconds(*pairs[side], images, labels, steps))
-    ours, theirs = (statistics.median(s) for s in seconds)
-    return batch / ours, batch / theirs, statistics.median(b / a for a, b in zip(*seconds, strict=True))
+    return {
+        side: (batch / statistics.median(s), statistics.median(b / a for a, b in zip(seconds["here"], s, strict=True)))
+        for side, s in seconds.items()
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=["cct_2_3x2_32", "vit_7_4_32", "cvt_7_4_32"])
+    parser.add_argument("--models", nargs="+", default=["cct_2_3x2_32", "cct_7_3x1_32", "vit_7_4_32", "cvt_7_4_32"])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--steps", type=int, default=2)
@@ -64,10 +94,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     print(f"torch {torch.__version__}, {args.device}, {args.threads} threads, batch {args.batch}, fp32")
-    print(f"{'model':16} {'here img/s':>10} {'reference':>10} {'ratio':>6}")
+    print(f"{'model':14} {'side':12} {'images/s':>9} {'here/there':>11}")
     for name in args.models:
-        here, reference, ratio = compare(name, args.batch, args.rounds, args.steps, args.device)
-        print(f"{name:16} {here:10.0f} {reference:10.0f} {ratio:6.2f}", flush=True)
+        for side, (speed, ratio) in compare(name, args.batch, args.rounds, args.steps, args.device).items():
+            print(f"{name:14} {side:12} {speed:9.0f} {ratio:11.2f}", flush=True)
 
 
 if __name__ == "__main__":

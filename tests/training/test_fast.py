@@ -110,3 +110,23 @@ def test_a_batch_too_large_for_the_gpu_names_one_to_try(digits):
 
     with pytest.raises(MemoryError, match=r"batch_size=64 does not fit .*: try batch_size=32 or precision='bf16'"):
         fit(Full(), digits, Recipe(), progress=False)
+
+
+def test_compiling_changes_nothing_but_the_model_that_steps(digits, monkeypatch):
+    """With dynamo, but without the C++ compiler, which takes a minute. BatchNorm would show traces of the warm-up."""
+    compiled, compile_model = [], torch.compile
+
+    def eager(model, **options):
+        compiled.append(options)
+        return compile_model(model, backend="eager", **options)
+
+    monkeypatch.setattr(torch, "compile", eager)
+    models = []
+    for switch in (False, True):
+        torch.manual_seed(0)
+        models.append(nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Dropout(0.1), nn.Linear(64, 10)))
+        recipe = Recipe(epochs=2, warmup_epochs=0, compile=switch, shift=0, mixup=0.8, mixup_off_epoch=1)
+        fit(models[-1], digits, recipe, progress=False)
+    assert compiled == [dict(dynamic=False)]
+    for (name, a), b in zip(models[0].state_dict().items(), models[1].state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
