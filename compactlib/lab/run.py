@@ -48,7 +48,7 @@ class Run:
     @property
     def as_in_paper(self) -> bool:
         """Whether this is a profile with the paper's recipe, changed in nothing that could change its accuracy much."""
-        changed = set(self.overrides) - HARMLESS - {"seed", "precision"}
+        changed = set(self.overrides) - HARMLESS - {"seed", "seeds", "studies", "precision"}
         return "paper" in str(self.params.get("recipe")).split("_") and not self.smoke and not changed
 
     def hardware(self) -> str:

@@ -54,6 +54,8 @@ def test_other_units_are_compared_as_they_are():
     [
         ("gpu-cifar10", {}, "paper", True),
         ("gpu-cifar10", {"seed": 3, "num_workers": 4}, "paper", True),
+        ("gpu-paper-cifar10", {"seeds": 3, "studies": ["clock"]}, "paper_gpu", True),
+        ("gpu-clock", {}, "fast_gpu", False),
         ("gpu-cifar10", {"embed_dim": 64}, "paper", False),
         ("gpu-cifar10", {"epochs": 5000}, "paper", False),
         ("cpu-cifar10", {}, "laptop", False),
