@@ -175,11 +175,12 @@ def _train_epoch(step_model, model, loader, task: Task, optimizer, schedule, ema
             ema.update(model, update)
         losses.append(loss.detach())
         # A look at the loss makes a GPU wait.
-        if task.device.type == "cpu" or step % 50 == 0 or step + 1 == len(loader):
+        if task.device.type == "cpu" or step % 50 == 49:
             _check_finite(losses, epoch, optimizer)
         bar.update(max(0, int(schedule.elapsed()) - bar.n) if schedule.budget else 1)
         if schedule.over(schedule.position(update + 1)):
             break
+    _check_finite(losses, epoch, optimizer)  # the clock may have ended the pass between two looks
     return torch.stack(losses).mean().item()
 
 
