@@ -89,7 +89,7 @@ def curves(
     axis.set_xticks(ticks, [f"{x:g}" for x in ticks])
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set(xlabel=xlabel, ylabel="test accuracy (%)")
-    axis.legend()
+    figure.legend(loc="outside lower center", ncols=min(4, len(lines)), frameon=False, fontsize=12)
     return figure
 
 

@@ -20,17 +20,15 @@ NOTE = (
 def collect(runs: str | Path | None = None, *, notebook: str | None = None) -> list[Record]:
     """All records under `runs` (default: the runs folder), by notebook and run; of one notebook if it is named.
 
-    Runs are folders `<notebook>/<name>/` with a result.json, or single files `<name>.json`, as those in data/results. A
-    file that cannot be read is left out with a warning that names it and says what to do.
+    A file that cannot be read is left out with a warning that names it and says what to do.
     """
     records = []
-    folder = Path(runs or runs_dir())
-    for path in [*sorted(folder.glob(f"{notebook or '*'}/*/{results.FILE}")), *sorted(folder.glob("*.json"))]:
+    for path in sorted(Path(runs or runs_dir()).glob(f"{notebook or '*'}/*/{results.FILE}")):
         try:
             records.append(results.read(path))
         except ResultError as error:
             warnings.warn(str(error), stacklevel=2)
-    return [record for record in records if notebook in (None, record.notebook)]
+    return records
 
 
 def table(runs: str | Path | None = None, *, notebook: str | None = None) -> Table:
