@@ -21,8 +21,8 @@ FLAGS = (
 )
 APT = "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium"
 MISSING = (
-    "no Chromium was found: install one with `apt-get install chromium` (Debian), `brew install --cask chromium` (macOS) "
-    "or `.venv/bin/playwright install chromium`; what needs a real browser is left out"
+    "no Chromium was found: install one with `apt-get install chromium` (Debian), `brew install --cask chromium` "
+    "(macOS) or `.venv/bin/playwright install chromium`; what needs a real browser is left out"
 )
 
 
