@@ -1,6 +1,6 @@
 """Overlap-tile: the class scores of an image of any size, computed tile by tile (U-Net paper, Figure 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
@@ -38,6 +38,7 @@ def predict_tiled(
     align: int | None = None,
     window: Window | None = None,
     progress: bool = False,
+    on_tile: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """Class scores float32 (H, W, classes) of an image (H, W, C); the model sees tile + 2 * halo pixels a side of it.
 
@@ -61,6 +62,8 @@ def predict_tiled(
     window: only this part of the image, (window.height, window.width, classes). Tiles stand where they stand for the
     whole image and are added up in the same order, so that the scores are the same to the last bit (batch_size=1: other
     batches may round differently). Those that touch the window are computed.
+
+    on_tile: called after each batch with the tiles done and the tiles in all; what it raises ends the prediction.
     """
     _check_numbers(tile, halo, mode, align, batch_size)
     run = WindowModel(model, image, mean, std)
@@ -70,7 +73,7 @@ def predict_tiled(
     rows, columns = tile_spans(model, image.shape, tile, halo, mode, align, window)
     tiles = product(rows, columns)
 
-    first = True
+    first, done = True, 0
     with run, tqdm(total=len(rows) * len(columns), desc="tiles", disable=not progress) as bar:
         while batch := list(islice(tiles, batch_size or max(1, 512 * 512 // side**2))):
             # (b, k, side, side), or tile for an unpadded model
@@ -86,6 +89,9 @@ def predict_tiled(
             for score, (down, across) in zip(scores, batch, strict=True):
                 _put(out, score if mode == "blend" else _middle(score, tile), down, across)
             bar.update(len(batch))
+            done += len(batch)
+            if on_tile is not None:
+                on_tile(done, bar.total)
     return out
 
 

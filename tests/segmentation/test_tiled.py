@@ -244,3 +244,18 @@ def test_a_bar_is_shown_if_asked(capsys):
     assert "9/9" in capsys.readouterr().err
     predict_tiled(nn.Conv2d(2, 1, 1), image_of(40, 40), 16, 0)
     assert capsys.readouterr().err == ""
+
+
+def test_every_batch_is_reported_and_an_error_raised_there_ends_the_work():
+    model, image, seen = nn.Conv2d(2, 1, 1), image_of(40, 40), []
+    predict_tiled(model, image, 16, 0, batch_size=2, on_tile=lambda done, total: seen.append((done, total)))
+    assert seen == [(2, 9), (4, 9), (6, 9), (8, 9), (9, 9)]
+
+    def stop(done, total):
+        seen.append(done)
+        raise KeyError("enough")
+
+    seen.clear()
+    with pytest.raises(KeyError, match="enough"):
+        predict_tiled(model.train(), image, 16, 0, batch_size=1, on_tile=stop)
+    assert seen == [1] and model.training
