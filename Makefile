@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 UV     := $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test nbval lab student bench bench-spark refresh lock env
+.PHONY: help run test nbval lab student slides bench bench-spark refresh lock env
 
 # Tests reach nothing but this machine; see tests/notebooks/offline/sitecustomize.py.
 OFFLINE = PYTHONPATH=$(CURDIR)/tests/notebooks/offline HF_HUB_OFFLINE=1
@@ -50,8 +50,11 @@ nbval: $(READY)  ## compare every notebook's outputs only (JOBS=1 THREADS=2: one
 lab: $(READY)    ## open the course in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks notebooks/00_start_here.ipynb
 
-student: $(READY) ## write the notebooks without their solutions into student/
+student: $(READY) ## write an nbgrader course into student/: the lessons without their solutions
 	$(BIN)/python -m compactlib student
+
+slides: $(READY) ## write the lessons as slides into slides/, one HTML file each that opens without a network
+	$(BIN)/python -m compactlib slides
 
 bench: $(READY)  ## measure training steps and tiled prediction against other libraries (15 minutes; run it alone)
 	$(BIN)/python tests/benchmarks/training_step.py

@@ -75,12 +75,23 @@ def parser() -> argparse.ArgumentParser:
 
     commands.add_parser("doctor", help="show what is installed, and what to do about the rest", allow_abbrev=False)
 
-    student = commands.add_parser("student", help="write copies without the solutions", allow_abbrev=False)
-    student.add_argument("names", nargs="*", default=["all"], metavar="NAME", help="which ones (default: all)")
+    student = commands.add_parser(
+        "student", help="write an nbgrader course with copies without the solutions", allow_abbrev=False
+    )
+    student.add_argument("names", nargs="*", default=["all"], metavar="NAME", help="which lessons (default: all)")
     student.add_argument("--out", type=Path, default=Path("student"), metavar="DIR", help="where to (default: student)")
+
+    slides = commands.add_parser("slides", help="write lessons as slides, one HTML file each", allow_abbrev=False)
+    slides.add_argument("names", nargs="*", default=["all"], metavar="NAME", help="which ones (default: all)")
+    slides.add_argument("--out", type=Path, default=Path("slides"), metavar="DIR", help="where to (default: slides)")
 
     refresh = commands.add_parser("refresh", help="re-execute notebooks in place, for a commit", allow_abbrev=False)
     refresh.add_argument("names", nargs="*", default=["all"], metavar="NAME", help="which ones (default: all)")
+
+    app = commands.add_parser("app", help="open the segmentation app (notebook 91) as a page", allow_abbrev=False)
+    app.add_argument("--port", type=int, default=8866, metavar="N", help="(default: 8866; if taken, one near it)")
+    app.add_argument("--ip", default="127.0.0.1", metavar="ADDRESS", help="(default: 127.0.0.1, this machine only)")
+    app.add_argument("--no-token", action="store_true", help="let everybody in who reaches the address")
     _add_scene_commands(commands)
     return top
 

@@ -41,6 +41,11 @@ class Notebook:
     def name(self) -> str:
         return re.sub(r"^\d+_", "", self.stem)
 
+    @property
+    def is_lesson(self) -> bool:
+        """Whether it teaches, with exercises and a result; from number 90 on they are tools."""
+        return self.number < "90"
+
     @cached_property
     def node(self) -> nbformat.NotebookNode:
         """The notebook's content, in nbformat 4."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from compactlib.lab import board, catalogue, environment, parameters, runner, sweep, sweep_file
 from compactlib.lab import refresh as refreshing
 from compactlib.lab.catalogue import UsageError
-from compactlib.lab.student import student_copy
+from compactlib.lab.student import CourseError, make_course
 from compactlib.lab.tables import Table
 from compactlib.paths import runs_dir
 
@@ -81,13 +81,28 @@ def doctor_command() -> int:
 
 
 def student_command(names: list[str], out: Path) -> int:
-    """`student`: copies without solutions."""
-    for notebook in [found for name in names for found in catalogue.find(name)]:
-        try:
-            print(student_copy(notebook.path, out / notebook.path.name))
-        except FileExistsError as error:
-            raise UsageError(str(error)) from None
+    """`student`: an nbgrader course with the students' copies of the lessons."""
+    lessons = [found.path for name in names for found in catalogue.find(name) if found.is_lesson]
+    try:
+        print(*make_course(lessons, out), sep="\n")
+    except (FileExistsError, CourseError) as error:
+        raise UsageError(str(error)) from None
     return 0
+
+
+def slides_command(names: list[str], out: Path) -> int:
+    """`slides`: 0 if every lesson became a deck, 1 if one did not. "all" leaves out what is no lesson (90, 91)."""
+    from compactlib.lab.slides import SlideError, make_deck  # only now: nbconvert and the fonts take half a second
+
+    failed = False
+    found = [notebook for name in names for notebook in catalogue.find(name) if name != "all" or notebook.is_lesson]
+    for notebook in found:
+        try:
+            print(make_deck(notebook.path, out / f"{notebook.stem}.html"), flush=True)
+        except SlideError as error:
+            failed = True
+            print(error, file=sys.stderr, flush=True)
+    return int(failed)
 
 
 def refresh_command(names: list[str]) -> int:
@@ -100,3 +115,13 @@ def refresh_command(names: list[str]) -> int:
             failed = True
             print(f"{notebook.stem}: not refreshed. {error}", file=sys.stderr, flush=True)
     return int(failed)
+
+
+def app_command(port: int, ip: str, no_token: bool) -> int:
+    """`app`: serve the segmentation page until Ctrl-C."""
+    if not 0 <= port <= 65535:
+        raise UsageError(f"--port is {port}, expected 0 to 65535.")
+    from compactlib.lab.app.serve import serve  # here: Voila takes a second to import, and no other command needs it
+
+    serve(port, ip, "" if no_token else None)
+    return 0

@@ -11,7 +11,13 @@ from einops import rearrange
 from compactlib.lab import NotYet, check
 from compactlib.lab.catalogue import notebooks
 from compactlib.lab.checks import EXERCISES
-from tests.lab import ablation_mistakes, scene_mistakes, scene_segmentation_mistakes, segmentation_mistakes
+from tests.lab import (
+    ablation_mistakes,
+    experiment_mistakes,
+    scene_mistakes,
+    scene_segmentation_mistakes,
+    segmentation_mistakes,
+)
 
 
 def majority_of_test(train, test):
@@ -125,6 +131,7 @@ MISTAKES = {
     ],
     "03.3": [(goes_round, "black"), (moves_down, "down"), (changes_its_input, "work on a copy")],
     **ablation_mistakes.MISTAKES,
+    **experiment_mistakes.MISTAKES,
     **segmentation_mistakes.MISTAKES,
     **scene_mistakes.MISTAKES,
     **scene_segmentation_mistakes.MISTAKES,
@@ -138,7 +145,7 @@ def solutions() -> dict[str, object]:
         namespace = {"np": np, "torch": torch, "F": F, "rearrange": rearrange}
         for cell in notebook.node.cells:
             tags = cell.metadata.get("tags", [])
-            if "solution" in tags:
+            if "solution" in tags and cell.cell_type == "code":
                 exec(cell.source, namespace)
             elif "check" in tags:
                 number, name = re.search(r'lab\.check\("([\d.]+)", (\w+)\)', cell.source).groups()

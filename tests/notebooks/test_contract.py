@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import nbformat
 import pytest
+from nbgrader.nbgraderformat import MetadataValidator
 
 from compactlib.lab.catalogue import notebooks
 from compactlib.paths import ROOT
@@ -13,10 +14,16 @@ from compactlib.paths import ROOT
 TAGS = {"parameters", "nbval-ignore-output", "raises-exception", "solution", "check"}
 PATH = re.compile(r"(?<![\w.:/])(/(home|root|work|tmp|Users|usr|opt|mnt)/|[A-Z]:\\)")
 COURSE = notebooks()
+LESSONS = [notebook for notebook in COURSE if notebook.is_lesson]
 
 
 @pytest.fixture(params=COURSE, ids=lambda n: n.stem)
 def notebook(request):
+    return request.param
+
+
+@pytest.fixture(params=LESSONS, ids=lambda n: n.stem)
+def lesson(request):
     return request.param
 
 
@@ -85,14 +92,34 @@ def test_opens_with_title_parameters_and_setup(notebook):
     assert undocumented == []
 
 
-def test_exercises_have_a_solution_and_a_check(notebook):
+def test_exercises_have_a_solution_and_a_check(lesson):
     numbers = []
-    cells = notebook.node.cells
-    for before, cell in pairwise(cells):
+    for before, cell in pairwise(lesson.node.cells):
         if "check" in tags(cell):
             assert "solution" in tags(before) and "### BEGIN SOLUTION" in before.source
             numbers += re.findall(r'lab\.check\("(\d\d\.\d)"', cell.source)
-    assert len(numbers) >= 3 and numbers == [f"{notebook.number}.{k + 1}" for k in range(len(numbers))]
+    assert len(numbers) >= 3 and numbers == [f"{lesson.number}.{k + 1}" for k in range(len(numbers))]
+
+
+def test_the_last_exercise_is_an_open_question_with_an_answer(lesson):
+    """The answer is what a good one says; students' copies leave it out."""
+    last = [(before, cell) for before, cell in pairwise(lesson.node.cells) if "solution" in tags(cell)][-1]
+    assert "*Open.*" in last[0].source and last[1].cell_type == "markdown" and len(last[1].source.split()) > 20
+
+
+def test_nbgrader_finds_its_metadata(lesson):
+    """Solutions and checks carry the cell types of nbgrader's own schema; nothing else does."""
+    kinds = {}
+    for cell in lesson.node.cells:
+        marked = cell.metadata.get("nbgrader")
+        assert bool(marked) == bool(tags(cell) & {"solution", "check"})
+        if marked:
+            MetadataValidator().validate_cell(cell)
+            kinds[marked.grade_id] = (marked.solution, marked.grade, marked.locked, marked.get("points", 0))
+    count = sum(grade_id.startswith("check") for grade_id in kinds)
+    expected = {f"solution-{lesson.number}-{k + 1}": (True, False, False, 0) for k in range(count)}
+    expected |= {f"check-{lesson.number}-{k + 1}": (False, True, True, 1) for k in range(count)}
+    assert kinds == expected | {f"open-{lesson.number}-{count + 1}": (True, True, False, 2)}
 
 
 def test_cells_are_short(notebook):
