@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 UV     := $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test nbval lab student slides bench bench-spark refresh lock env
+.PHONY: help run test nbval lab app student slides bench bench-spark refresh lock env
 
 # Tests reach nothing but this machine; see tests/notebooks/offline/sitecustomize.py.
 OFFLINE = PYTHONPATH=$(CURDIR)/tests/notebooks/offline HF_HUB_OFFLINE=1
@@ -49,6 +49,9 @@ nbval: $(READY)  ## compare every notebook's outputs only (JOBS=1 THREADS=2: one
 
 lab: $(READY)    ## open the course in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks notebooks/00_start_here.ipynb
+
+app: $(READY)    ## serve the segmentation app as a page of its own, and print its address
+	$(BIN)/python -m compactlib app
 
 student: $(READY) ## write an nbgrader course into student/: the lessons without their solutions
 	$(BIN)/python -m compactlib student

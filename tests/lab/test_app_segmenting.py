@@ -1,0 +1,277 @@
+"""A run of the app gives what `predict_tiled` gives, counts what NumPy counts, and can be stopped."""
+
+import threading
+
+import numpy as np
+import pytest
+import tifffile
+import timm
+import torch
+from PIL import Image
+
+from compactlib.lab import app
+from compactlib.lab.app import checkpoints, drawing, segmenting
+from compactlib.lab.app.downloads import area_table, mask_png, mask_tiff, report, stem
+from compactlib.lab.app.segmenting import Plan, Segmented, areas, disagreement, plan, segment
+from compactlib.lab.app.train_shipped import SHIPPED
+from compactlib.lab.app.uploads import Picture, read_upload
+from compactlib.models import save_model
+from compactlib.raster.aerial import aerial
+from compactlib.raster.generate import write_scene
+from compactlib.segmentation import confusion, mean_iou, predict_tiled
+
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def offers():
+    return {offer.path.stem: offer for offer in app.offers()}
+
+
+@pytest.fixture(scope="module")
+def scene():
+    image, mask = aerial(320, 400, seed=91_000)
+    return Picture("scene", image, "example", pixel_area=0.25), mask
+
+
+def made(tmp_path, name="unet", file="model", classes=None, **arguments):
+    """An untrained model, saved, as it is offered."""
+    torch.manual_seed(0)
+    save_model(
+        tmp_path / f"{file}.safetensors", timm.create_model(name, **arguments), name, classes=classes, **arguments
+    )
+    return next(offer for offer in app.offers(tmp_path) if offer.path.stem == file)
+
+
+def found(picture, offer, patch=128, overlap=25, **options):
+    model = offer.load()
+    return segment(picture, offer, model, plan(model, picture.pixels.shape, patch, overlap), **options)
+
+
+# Models
+
+
+def test_the_shipped_models_are_small_and_do_what_their_card_says(offers, scene):
+    assert list(offers)[:3] == ["aerial-unet", "aerial-swin-unet", "cells-unet"] and set(offers) >= set(SHIPPED)
+    assert all(offers[name].path.stat().st_size < 1_000_000 for name in SHIPPED)
+    picture, mask = scene
+    for name, least in (("aerial-unet", 0.75), ("aerial-swin-unet", 0.5)):
+        counts = confusion(found(picture, offers[name], patch=256).best, mask, 5)
+        assert mean_iou(counts) > least, name
+
+
+def test_models_of_runs_are_offered_after_the_shipped_ones_and_nothing_else_is(tmp_path):
+    mine = made(tmp_path / "09" / "a", in_chans=3, num_classes=2, width=4, depth=2)
+    classifier = dict(img_size=32, num_classes=10)
+    save_model(
+        tmp_path / "c.safetensors", timm.create_model("cct_2_3x2_32", **classifier), "cct_2_3x2_32", **classifier
+    )
+    (tmp_path / "damaged.safetensors").write_bytes(mine.path.read_bytes()[:500])
+    (tmp_path / "pickle.pt").write_bytes(b"\x80\x04.")
+    torch.save({"a": 1}, tmp_path / "disguised.safetensors")
+    labels = [offer.label for offer in app.offers(tmp_path)]
+    assert labels[-1] == "09/a/model (runs)" and all(label.endswith("(shipped)") for label in labels[:-1])
+    assert labels[:-1] == [offer.label for offer in app.offers(tmp_path / "nothing here")]
+    assert mine.classes(mine.load()) == ("class 0", "class 1")
+
+
+def test_a_model_that_does_not_fit_the_channels_names_those_that_do(offers, scene):
+    cells = app.EXAMPLES["cells, 512 x 512, grey"]()
+    offer = offers["aerial-unet"]
+    with pytest.raises(app.ModelError, match="3 channels; cells-512 has 1. These take it: .*cells-unet"):
+        checkpoints.check_fit(offer, offer.load(), cells, list(offers.values()))
+    grey = offers["cells-unet"]
+    with pytest.raises(app.ModelError, match="1 channel; scene has 3. No model here takes it"):
+        checkpoints.check_fit(grey, grey.load(), scene[0], [grey])
+    checkpoints.check_fit(offer, offer.load(), scene[0])
+    with pytest.raises(app.ModelError, match="do not go together"):
+        segment(cells, offer, offer.load(), Plan(128, 0, "blend"))
+
+
+def test_a_file_that_goes_bad_after_it_was_listed_is_a_sentence(tmp_path):
+    offer = made(tmp_path, in_chans=3, num_classes=2, width=4, depth=2)
+    offer.path.write_bytes(offer.path.read_bytes()[:-400])
+    with pytest.raises(app.ModelError, match="cannot be loaded") as error:
+        offer.load()
+    assert str(tmp_path) not in str(error.value)
+    offer.path.unlink()
+    with pytest.raises(app.ModelError, match="cannot be loaded"):
+        offer.load()
+
+
+# Tiles
+
+
+@pytest.mark.parametrize(("patch", "overlap"), [(128, 25), (96, 0), (200, 50)])
+def test_the_mask_is_that_of_predict_tiled(offers, scene, patch, overlap):
+    offer, (picture, _) = offers["aerial-unet"], scene
+    model = offer.load()
+    side = patch // 8 * 8
+    halo = round(side * overlap / 200)
+    options = dict(mode="blend", mean=offer.facts["mean"], std=offer.facts["std"])
+    scores = predict_tiled(model, picture.pixels, side - 2 * halo, halo, **options)
+    run = found(picture, offer, patch, overlap)
+    np.testing.assert_array_equal(run.best, scores.argmax(axis=-1))
+    shares = torch.from_numpy(scores).softmax(-1).numpy()
+    np.testing.assert_allclose(run.sure, shares.max(axis=-1), rtol=1e-6)
+    np.testing.assert_allclose(run.shares, shares, rtol=1e-6)
+
+
+def test_a_picture_that_fits_into_a_patch_is_one_tile(offers, scene):
+    cut = plan(offers["aerial-unet"].load(), scene[0].pixels.shape, 512, 25)
+    assert (cut.tile, cut.halo) == (400, 0) and "fits" in cut.remarks[0]
+
+
+def test_models_that_fix_a_size_have_the_last_word(offers, tmp_path, scene):
+    cut = plan(offers["aerial-swin-unet"].load(), (2000, 2000, 3), 512, 25)
+    assert cut.patch == 128 and cut.halo == 16 and "128 pixels, not 512" in cut.remarks[0]
+    valid = made(tmp_path, "unet_valid", in_chans=3, num_classes=2, width=4, depth=2, norm="none")
+    cut = plan(valid.load(), (2000, 2000, 3), 300, 25)
+    assert cut.halo == 20 and cut.mode == "crop" and "no padding" in cut.remarks[0]
+    assert found(scene[0], valid, 200).best.shape == (320, 400)
+
+
+@pytest.mark.parametrize("name", ["aerial-unet", "aerial-swin-unet"])
+@pytest.mark.parametrize("patch", [32, 100, 512, 4096])
+@pytest.mark.parametrize("overlap", [0, 50])
+def test_every_setting_of_the_page_gives_tiles_that_work(offers, name, patch, overlap):
+    offer, picture = offers[name], Picture("small", aerial(40, 150, seed=1)[0], "example")
+    assert found(picture, offer, patch, overlap).best.shape == (40, 150)
+
+
+@pytest.mark.parametrize(("patch", "overlap"), [(0, 25), (16, 25), (5000, 25), (128, -1), (128, 80)])
+def test_settings_that_cannot_be_meant_are_refused(offers, patch, overlap):
+    with pytest.raises(app.ModelError, match="expected 32 to 4096 pixels and 0 to 50 %"):
+        plan(offers["aerial-unet"].load(), (500, 500, 3), patch, overlap)
+
+
+def test_scores_that_no_memory_holds_are_refused(offers, scene, monkeypatch):
+    monkeypatch.setattr(segmenting, "SCORES_LIMIT", 1_000_000)
+    with pytest.raises(app.ModelError, match="python -m compactlib segment"):
+        found(scene[0], offers["aerial-unet"])
+
+
+def test_a_run_is_followed_and_stopped(offers, scene):
+    seen, stop = [], threading.Event()
+    found(scene[0], offers["aerial-unet"], on_tile=lambda *counts: seen.append(counts))
+    assert seen[-1][0] == seen[-1][1] and seen == sorted(seen)
+
+    seen.clear()
+
+    def tick(done, total):
+        seen.append(done)
+        stop.set()
+
+    with pytest.raises(app.Stopped):
+        found(scene[0], offers["aerial-swin-unet"], stop=stop, on_tile=tick)
+    assert seen == [0]
+
+
+# What is made of it
+
+
+@pytest.fixture(scope="module")
+def run(offers, scene):
+    return found(scene[0], offers["aerial-unet"])
+
+
+def test_below_the_threshold_there_is_no_class(run):
+    mask = run.mask(0.8)
+    assert set(np.unique(mask[run.sure < 0.8])) == {255}
+    np.testing.assert_array_equal(mask[run.sure >= 0.8], run.best[run.sure >= 0.8])
+    np.testing.assert_array_equal(run.mask(0), run.best)
+
+
+def test_areas_are_what_numpy_counts(run):
+    mask = run.mask(0.8)
+    rows = {row.name: row for row in areas(mask, run.classes, 0.25)}
+    for number, name in [*enumerate(run.classes), (255, "no class")]:
+        pixels = (mask == number).sum()
+        assert (rows[name].pixels, rows[name].square_metres) == (pixels, 0.25 * pixels)
+        assert rows[name].share == pytest.approx((mask == number).mean())
+    assert sum(row.pixels for row in rows.values()) == mask.size
+    assert "no class" not in [row.name for row in areas(run.best, run.classes)]
+    assert areas(run.best, run.classes)[0].square_metres is None
+
+
+def test_pixels_without_data_get_no_class(offers, scene):
+    empty = np.zeros((320, 400), bool)
+    empty[:100] = True
+    picture = Picture("scene", scene[0].pixels, "TIFF", empty=empty)
+    best = found(picture, offers["aerial-unet"]).best
+    assert (best[:100] == 255).all() and (best[100:] != 255).all()
+
+
+def test_two_models_are_compared_pixel_by_pixel_if_they_know_the_same_classes(offers, scene, run):
+    other = found(scene[0], offers["aerial-swin-unet"])
+    different = disagreement(run, other)
+    assert different.sum() == (run.best != other.best).sum() and 0 < different.mean() < 0.5
+    with pytest.raises(app.ModelError, match="cannot be compared"):
+        disagreement(run, Segmented(scene[0], other.offer, ("a", "b"), run.plan, run.best, run.sure, run.shares, 0))
+
+
+def test_the_mask_comes_back_from_its_files(run, tmp_path):
+    mask = run.mask(0.6)
+    (tmp_path / "mask.png").write_bytes(mask_png(mask))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "mask.png")), mask)
+    write_scene(tmp_path / "scene.tif", 64, 80, seed=3)
+    picture = read_upload("scene.tif", (tmp_path / "scene.tif").read_bytes())
+    (tmp_path / "mask.tif").write_bytes(mask_tiff(mask, picture))
+    with tifffile.TiffFile(tmp_path / "mask.tif") as tif, tifffile.TiffFile(tmp_path / "scene.tif") as source:
+        np.testing.assert_array_equal(tif.asarray(), mask)
+        for code in (33550, 33922, 34735, 34737):
+            assert tif.pages[0].tags[code].value == source.pages[0].tags[code].value
+        assert tif.pages[0].tags[42113].value == "255"
+
+
+def test_a_report_holds_its_pictures_and_escapes_what_others_wrote(tmp_path, scene):
+    names = (EVIL, 'b" onload="x', "c")
+    offer = made(tmp_path, file="x", classes=names, in_chans=3, num_classes=3, width=4, depth=2)
+    picture = Picture(f"a {EVIL}.png", scene[0].pixels, "PNG", (EVIL,), pixel_area=2.0)
+    run = found(picture, offer)
+    colours = [["#112233", "#445566", "#778899"]]
+    text = report([run], 0.5, colours)
+    assert "<script" not in text and text.count("&lt;script&gt;") >= 3 and 'b" onload' not in text
+    assert text.count("data:image/") == 3 and "http" not in text and str(tmp_path) not in text
+    assert f"{int((run.mask(0.5) == 2).sum()):,}" in text and "m²" in text and "width=4" in text
+    assert stem(picture, offer.label) == "a--script-alert-1---script--x"
+
+
+def test_a_table_for_two_models_has_both_and_two_tables_if_their_classes_differ(offers, run, scene, tmp_path):
+    colours = drawing.class_colours(run.classes)
+    other = found(scene[0], offers["aerial-swin-unet"])
+    table = area_table([run, other], 0, [colours, colours])
+    assert table.count("<table>") == 1 and "aerial-swin-unet (shipped): pixels" in table and table.count("<tr>") == 6
+    odd = found(scene[0], made(tmp_path, in_chans=3, num_classes=2, width=4, depth=2))
+    assert area_table([run, odd], 0, [colours, ["#000000", "#ffffff"]]).count("<table>") == 2
+
+
+# Pictures
+
+
+def test_an_overlay_lies_between_picture_and_mask():
+    picture, mask = np.full((1, 3, 3), 100, np.uint8), np.array([[0, 1, 255]], np.uint8)
+    colours = ["#000000", "#C80064"]
+    assert drawing.overlay(picture, mask, colours, 0.5)[0].tolist() == [[50] * 3, [150, 50, 100], [100] * 3]
+    assert (drawing.overlay(picture, mask, colours, 0) == 100).all()
+    assert drawing.painted(mask, colours)[0].tolist() == [[0] * 3, [200, 0, 100], [255] * 3]
+
+
+def test_large_pictures_are_shown_small_and_16_bits_are_stretched():
+    small = drawing.thumbnail(np.zeros((2100, 900, 1), np.uint8))
+    assert small.shape == (700, 300, 3) and small.dtype == np.uint8
+    deep = (np.arange(10_000, dtype=np.uint16) * 4).reshape(100, 100, 1)
+    assert drawing.thumbnail(deep).min() == 0 and drawing.thumbnail(deep).max() == 255
+
+
+def test_the_small_picture_the_small_mask_and_the_probabilities_have_one_size(offers):
+    picture = Picture("odd", aerial(131, 257, seed=1)[0], "example")
+    run = found(picture, offers["aerial-unet"], longest=100)
+    small = drawing.small_mask(run.best, 100)
+    assert small.shape == drawing.thumbnail(picture.pixels, 100).shape[:2] == run.shares.shape[:2] == (43, 85)
+    np.testing.assert_array_equal(small, run.shares.argmax(axis=-1))
+
+
+def test_differences_are_red_and_nowhere_else():
+    shown = drawing.differences(np.zeros((1, 2, 3), np.uint8), np.array([[True, False]]))[0]
+    assert shown[0].tolist() == [193, 18, 31] and len(set(shown[1].tolist())) == 1
