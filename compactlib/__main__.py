@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
 
     board = commands.add_parser("board", help="show all results beside the papers' numbers", allow_abbrev=False)
     board.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    board.add_argument("--out", type=Path, metavar="DIR", help="write Markdown, LaTeX and pictures into this folder")
     for command in (run, sweep, board):
         command.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default: runs)")
 

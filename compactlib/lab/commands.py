@@ -52,8 +52,14 @@ def sweep_command(
     return int(any(outcome.failure for outcome in outcomes))
 
 
-def board_command(runs: Path | None, markdown: bool) -> int:
-    """`board`: all results beside the papers'."""
+def board_command(runs: Path | None, markdown: bool, out: Path | None) -> int:
+    """`board`: all results beside the papers', on the screen or as files for a talk."""
+    if out:
+        try:
+            print(*board.export(board.collect(runs), out), sep="\n")
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        return 0
     table = board.table(runs)
     print(table.to_markdown() if markdown else table)
     return 0

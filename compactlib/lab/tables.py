@@ -1,7 +1,14 @@
-"""A small table that prints in a terminal, in Markdown, in a notebook and in the report."""
+"""A small table that prints in a terminal, in Markdown, in LaTeX, in a notebook and in the report."""
 
 import html
 from dataclasses import dataclass
+
+# What LaTeX reads as a command, as the sign itself.
+LATEX = str.maketrans(
+    {sign: rf"\{sign}" for sign in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
+    | {"±": r"$\pm$", "×": r"$\times$", "—": "---"}
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,6 +41,17 @@ class Table:
 
         rule = "|" + "|".join(" ---: " if c in self.numeric else " --- " for c in self.columns) + "|"
         return "\n".join([line(self.columns), rule, *map(line, self.rows), *(["", self.note] if self.note else [])])
+
+    def to_latex(self) -> str:
+        """The table as a LaTeX `tabular`, which needs no package."""
+
+        def line(entries: tuple[str, ...]) -> str:
+            return " & ".join(entry.translate(LATEX) for entry in entries) + r" \\"
+
+        sides = "".join("r" if column in self.numeric else "l" for column in self.columns)
+        head = [rf"\begin{{tabular}}{{{sides}}}", r"\hline", line(self.columns), r"\hline"]
+        tail = [r"\hline", r"\end{tabular}", *([r"\par " + self.note.translate(LATEX)] if self.note else [])]
+        return "\n".join([*head, *map(line, self.rows), *tail])
 
     def _repr_html_(self) -> str:
         def cells(entries: tuple[str, ...], tag: str) -> str:

@@ -1,9 +1,11 @@
-"""Small notebooks for these tests."""
+"""Small notebooks and records for these tests."""
 
 from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from compactlib.lab.results import Record, Result
 
 PARAMETERS = """\
 epochs: int = 3  # passes over the training images
@@ -46,3 +48,13 @@ def profile(folder: Path, name: str, text: str) -> None:
     """Write the profile file params/<name>.yaml."""
     (folder / "params").mkdir(exist_ok=True)
     (folder / "params" / f"{name}.yaml").write_text(text)
+
+
+def record_of(*, notebook: str, run: str, results: list[Result]) -> Record:
+    """A finished run's record with these results."""
+    return Record(
+        notebook=notebook, run=run, profile="smoke", overrides={}, parameters={"seed": 0}, seed=0, data=[],
+        results=results, versions={"torch": "2"}, code=None, hardware={"cpu": "a processor"}, seconds=1.0,
+        peak_memory={"host_mib": 100.0, "gpu_mib": None}, command="", started="2026-01-01T00:00:00+00:00",
+        finished="2026-01-01T00:00:01+00:00", complete=True,
+    )  # fmt: skip

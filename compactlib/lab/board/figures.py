@@ -1,0 +1,141 @@
+"""The board's pictures: learning curves side by side, and accuracy against parameters and against time."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+from compactlib.lab.figures import COLOURS
+from compactlib.lab.papers import first_number, load_table
+from compactlib.lab.results import FILE, Record, Result
+
+Rows = Sequence[Mapping[str, float]]
+Point = tuple[float, float, str]  # parameters or seconds, accuracy in per cent, name
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+SPEED = {"parameters": "parameters (millions)", "seconds": "training time (s)"}
+PAPER = "the paper's CCT"
+
+
+def histories(records: Iterable[Record]) -> dict[str, list[dict]]:
+    """The rows of every training of these runs, by "run: training"; empty for records without a folder.
+
+    A damaged last line, from a run that was killed while writing, is left out.
+    """
+    found = {}
+    for record in records:
+        if record.path is None or record.path.name != FILE:
+            continue
+        for path in sorted(record.path.parent.rglob("metrics.jsonl")):
+            inside = path.parent.relative_to(record.path.parent).as_posix()
+            name = f"{record.notebook[:2]} {record.run}" + ("" if inside == "." else f": {inside}")
+            if rows := _rows(path):
+                found[name] = rows
+    return found
+
+
+def _rows(path: Path) -> list[dict]:
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+def learning(curves: Mapping[str, Rows], *, against: str = "epoch") -> Figure:
+    """Training loss and validation score of each training, over "epoch" or "seconds". ValueError without any curve."""
+    if against not in ("epoch", "seconds"):
+        raise ValueError(f"against={against!r}; choose 'epoch' or 'seconds'")
+    if not curves:
+        raise ValueError("no learning curves: these runs have no metrics.jsonl; run a notebook, or choose other runs")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6))
+    for k, (name, rows) in enumerate(curves.items()):
+        x, style = (
+            [row[against] for row in rows],
+            dict(color=COLOURS[k % len(COLOURS)], ls=("-", "--", ":")[k // 8 % 3]),
+        )
+        left.plot(x, [row["train_loss"] for row in rows], label=name, **style)
+        score = next((key for key in ("val_accuracy", "val_mean_iou", "val_mean_dice") if key in rows[0]), None)
+        if score:  # a run on all training images has no validation set
+            right.plot(x, [100 * row[score] for row in rows], **style)
+    left.set(xlabel=against, ylabel="training loss")
+    right.set(xlabel=against, ylabel="validation score (%)")
+    figure.legend(loc="outside lower center", ncols=2 if len(curves) > 3 else len(curves), frameon=False, fontsize=12)
+    return figure
+
+
+def points(records: Iterable[Record], what: str, dataset: str = "") -> dict[str, list[Point]]:
+    """The test accuracies on a data set (all: empty) with their parameters (millions) or seconds, by model family."""
+    if what not in SPEED:
+        raise ValueError(f"what={what!r}; choose one of: {', '.join(SPEED)}")
+    found: dict[str, list[Point]] = defaultdict(list)
+    for record in records:
+        for result in record.results:
+            x = _x(result, what)
+            if result.metric == "test accuracy" and x and dataset in ("", result.dataset):
+                label = result.model if dataset else f"{result.model} ({result.dataset})"
+                found[_family(result.model)].append((x, 100 * result.value, label))
+    return dict(found)
+
+
+def accuracy_against(records: Iterable[Record], what: str = "parameters", *, dataset: str = "") -> Figure:
+    """Test accuracy against "parameters" (the paper's Figure 3) or "seconds" of training, a colour a model family.
+
+    With a data set that the paper has, its CCTs stand as open grey circles in the picture of the parameters; they were
+    trained with another recipe unless the board says "comparable". Raises ValueError if no result fits.
+    """
+    found = points(records, what, dataset)
+    if not found:
+        raise ValueError(f"no test accuracy with {SPEED[what]}" + (f" on {dataset}" if dataset else ""))
+    figure, axis = plt.subplots(figsize=(9.5, 5))
+    for k, (family, group) in enumerate(found.items()):
+        x, y, _ = zip(*group, strict=True)
+        axis.scatter(x, y, s=90, color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)], label=family)
+    if what == "parameters" and (theirs := _of_paper(dataset)):
+        axis.scatter(*zip(*theirs, strict=True), s=90, facecolor="none", edgecolor="grey", label=PAPER)
+    _name_points(axis, [point for group in found.values() for point in group])
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(ScalarFormatter())
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.margins(0.14)
+    axis.set(xlabel=SPEED[what], ylabel="test accuracy (%)", title=dataset)
+    figure.legend(loc="outside lower center", ncols=min(5, len(found) + 1), frameon=False)
+    return figure
+
+
+def _x(result: Result, what: str) -> float | None:
+    if what == "seconds":
+        return result.seconds
+    return result.params_count / 1e6 if result.params_count else None
+
+
+def _family(model: str) -> str:
+    """ "CCT" of "CCT-7/3x1, no positions", "ResNet" of "ResNet18"."""
+    name = model.split("-")[0].split(",")[0].split("/")[0]
+    return "ViT-Lite" if model.startswith("ViT-Lite") else name.rstrip("0123456789 ") or name
+
+
+def _of_paper(dataset: str) -> list[tuple[float, float]]:
+    """Parameters (millions) and accuracy (%) of the paper's CCTs on a data set; none if the paper has none."""
+    column = {"cifar10": "C-10", "cifar100": "C-100", "fashion_mnist": "Fashion", "mnist": "MNIST"}.get(dataset)
+    if column is None:
+        return []
+    rows = [row for row in load_table("cct_table_1") if row["Model"].startswith("CCT")]
+    pairs = [(first_number(row["# Params"]), first_number(row[column])) for row in rows]
+    return [(x, y) for x, y in pairs if x is not None and y is not None]
+
+
+def _name_points(axis: Axes, found: list[Point]) -> None:
+    """A name at each point, and only at the best of the points that bear it."""
+    best = {}
+    for x, y, name in found:
+        if name not in best or y > best[name][1]:
+            best[name] = (x, y)
+    for name, (x, y) in list(best.items())[:12]:
+        axis.annotate(name, (x, y), (0, 9), textcoords="offset points", ha="center", fontsize=12)

@@ -1,0 +1,147 @@
+"""The board as a page of a notebook: choose runs above, look at them below, write them to files."""
+
+import io
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from compactlib.lab.board import figures
+from compactlib.lab.board.export import export
+from compactlib.lab.board.records import COMMITTED, collect, select, table_of
+from compactlib.lab.board.tables import answers, paper_table
+from compactlib.lab.results import Record
+from compactlib.lab.tables import Table
+from compactlib.paths import runs_dir
+
+ALL = "all"
+AT_FIRST = 6  # learning curves that are drawn before anybody has chosen
+
+
+class BoardPage:
+    """The results board with menus. All of its state is in this object; `widget` shows it.
+
+    runs: the folder of the runs (default: that of all runs). Results that come with the project are shown beside them.
+    """
+
+    def __init__(self, runs: str | Path | None = None):
+        self.folder = Path(runs or runs_dir())
+        self.records: list[Record] = []
+        wide = widgets.Layout(width="260px")
+        self.notebook = widgets.Dropdown(description="Notebook", layout=wide, options=[ALL])
+        self.data = widgets.Dropdown(description="Data", layout=wide, options=[ALL])
+        self.model = widgets.Text(description="Model", placeholder="CCT-*", layout=wide, continuous_update=False)
+        self.reload = widgets.Button(description="Read the runs again", icon="refresh")
+        self.write = widgets.Button(description="Export", tooltip="Markdown, LaTeX and PNG of what is chosen")
+        self.message = widgets.HTML()
+
+        self.board = widgets.HTML()
+        self.trainings = widgets.SelectMultiple(description="Trainings", rows=8, layout=widgets.Layout(width="520px"))
+        self.against = widgets.ToggleButtons(options=["epoch", "seconds"], description="Over")
+        self.curves = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+        self.what = widgets.ToggleButtons(options=list(figures.SPEED), description="Against")
+        self.accuracy = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+        self.paper = widgets.Dropdown(description="Table", layout=wide)
+        self.answer = widgets.HTML()
+        self.tabs = widgets.Tab(
+            [
+                widgets.Box([self.board], layout=widgets.Layout(overflow="auto", max_height="560px")),
+                widgets.VBox([widgets.HBox([self.trainings, self.against]), self.curves]),
+                widgets.VBox([self.what, self.accuracy]),
+                widgets.VBox([self.paper, self.answer]),
+            ],
+            titles=["All results", "Learning curves", "Accuracy", "The paper's tables"],
+        )
+        choice = widgets.HBox([self.notebook, self.data, self.model])
+        self.widget = widgets.VBox([choice, widgets.HBox([self.reload, self.write]), self.message, self.tabs])
+        self.read()
+        for menu in (self.notebook, self.data, self.model):
+            menu.observe(lambda _: self.show(), "value")
+        for menu in (self.trainings, self.against):
+            menu.observe(lambda _: self._draw_curves(), "value")
+        self.what.observe(lambda _: self._draw_accuracy(), "value")
+        self.paper.observe(lambda _: self._show_paper(), "value")
+        self.reload.on_click(lambda _: self.read())
+        self.write.on_click(lambda _: self._export())
+
+    def _repr_mimebundle_(self, **kwargs):
+        return self.widget._repr_mimebundle_(**kwargs)
+
+    def read(self) -> None:
+        """Read all runs anew, and show them."""
+        self.records = [*collect(COMMITTED), *collect(self.folder)]
+        for menu, found in (
+            (self.notebook, {record.notebook for record in self.records}),
+            (self.data, {result.dataset for record in self.records for result in record.results}),
+        ):
+            before, menu.options = menu.value, [ALL, *sorted(found)]
+            menu.value = before if before in menu.options else ALL
+        self.show()
+
+    @property
+    def chosen(self) -> list[Record]:
+        """The records that the menus let through."""
+        pick = {
+            key: "" if menu.value == ALL else menu.value
+            for key, menu in (("notebook", self.notebook), ("data", self.data))
+        }
+        return select(self.records, **pick, model=self.model.value.strip())
+
+    def show(self) -> None:
+        """Bring everything on the page up to what is chosen."""
+        chosen = self.chosen
+        count = sum(len(record.results) for record in chosen)
+        self.message.value = f"{count} results of {len(chosen)} runs in {escape(self.folder.name)}/ and data/results/."
+        self.board.value = _html(table_of(chosen))
+        self._histories = figures.histories(chosen)
+        self.trainings.options = list(self._histories)
+        self.trainings.value = tuple(self._histories)[:AT_FIRST]
+        before, self.paper.options = self.paper.value, list(answers(chosen))
+        self.paper.value = before if before in self.paper.options else next(iter(self.paper.options), None)
+        self._draw_curves()
+        self._draw_accuracy()
+        self._show_paper()
+
+    def _draw_curves(self) -> None:
+        curves = {name: self._histories[name] for name in self.trainings.value}
+        self._draw(self.curves, bool(curves), lambda: figures.learning(curves, against=self.against.value))
+
+    def _draw_accuracy(self) -> None:
+        chosen, dataset = self.chosen, "" if self.data.value == ALL else self.data.value
+        there = bool(figures.points(chosen, self.what.value, dataset))
+        self._draw(self.accuracy, there, lambda: figures.accuracy_against(chosen, self.what.value, dataset=dataset))
+
+    @staticmethod
+    def _draw(image: widgets.Image, there: bool, make: Callable[[], Figure]) -> None:
+        """The figure on the page; nothing where there is nothing to draw."""
+        image.layout.display = None if there else "none"
+        if there:
+            with plt.ioff():
+                figure = make()
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=110)
+            plt.close(figure)
+            image.value = buffer.getvalue()
+
+    def _show_paper(self) -> None:
+        if self.paper.value:
+            self.answer.value = _html(paper_table(self.chosen, self.paper.value))
+        else:
+            self.answer.value = "No run here has a number that stands in a table of the paper."
+
+    def _export(self) -> None:
+        folder = self.folder / "board"
+        try:
+            written = export(self.chosen, folder)
+        except (ValueError, OSError) as error:
+            self.message.value = escape(f"Not exported: {error}")
+            return
+        names = ", ".join(path.name for path in written)
+        self.message.value = escape(f"Written to {self.folder.name}/{folder.name}/: {names}")
+
+
+def _html(table: Table) -> str:
+    return f'<div style="line-height: 1.4">{table._repr_html_()}</div>'

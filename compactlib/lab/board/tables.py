@@ -1,0 +1,74 @@
+"""A paper's table with ours beside each of its numbers that a run has an answer to."""
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from compactlib.lab.papers import Paper
+from compactlib.lab.results import DASH, Record, Result, remark
+from compactlib.lab.tables import Table
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The results of all runs for one number of a paper."""
+
+    paper: Paper
+    found: tuple[tuple[Record, Result], ...]
+
+    @property
+    def comparable(self) -> list[Result]:
+        return [result for _, result in self.found if result.comparable]
+
+    def row(self) -> tuple[str, ...]:
+        """row, column, paper, ours, difference, runs, remark; several comparable runs give mean and deviation."""
+        paper, unit = self.paper.value(), self.found[0][1].unit
+        scale = 100 if unit == "fraction" else 1
+        values = [scale * result.value for result in self.comparable]
+        ours = difference = DASH
+        if values:
+            spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+            ours, difference = f"{statistics.fmean(values):.2f}{spread}", f"{statistics.fmean(values) - paper:+.2f}"
+        others = [result for _, result in self.found if not result.comparable]
+        said = dict.fromkeys(f"{result.ours()} {remark(result)}" for result in others)
+        where = "".join(f", {column} {entry}" for column, entry in self.paper.where.items())
+        runs = ", ".join(dict.fromkeys(record.run for record, _ in self.found))
+        name = f"{self.paper.row}{where}"
+        return (name, self.paper.column, f"{paper:.2f}", ours, difference, runs, "" if values else "; ".join(said))
+
+
+def answers(records: Iterable[Record]) -> dict[str, list[Answer]]:
+    """Table -> its numbers that some run has an answer to, in the order of their first run."""
+    cells: dict[str, tuple[Paper, list]] = {}
+    for record in records:
+        for result in record.results:
+            if result.paper:
+                cells.setdefault(str(result.paper), (result.paper, []))[1].append((record, result))
+    tables: dict[str, list[Answer]] = {}
+    for paper, found in cells.values():
+        tables.setdefault(paper.table, []).append(Answer(paper, tuple(found)))
+    return dict(sorted(tables.items()))
+
+
+def paper_table(records: Iterable[Record], name: str) -> Table:
+    """The numbers of the paper's table `name` ("cct_table_1") that some run has an answer to: paper, ours, difference.
+
+    Percentages in per cent. A result that is not comparable stands in the remark, never beside the paper's number.
+    Raises KeyError for a table without any result, naming those that have some.
+    """
+    found = answers(records)
+    if name not in found:
+        raise KeyError(f"no run has a number for the table '{name}'; there are some for: {', '.join(found) or 'none'}")
+    columns = ("row", "column", "paper", "ours", "difference", "runs", "remark")
+    rows = tuple(answer.row() for answer in found[name])
+    return Table(columns, rows, ("paper", "ours", "difference"))
+
+
+def coverage(records: Iterable[Record]) -> Table:
+    """For each paper's table that some run speaks to: how many of its numbers have a comparable result of ours."""
+    rows = []
+    for name, found in answers(records).items():
+        count = sum(bool(answer.comparable) for answer in found)
+        rows.append((name, str(len(found)), str(count)))
+    note = "comparable: the paper's data and recipe, and no change but seed, precision, device or workers."
+    return Table(("table", "numbers with a run", "comparable"), tuple(rows), ("numbers with a run", "comparable"), note)

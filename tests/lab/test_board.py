@@ -1,0 +1,169 @@
+"""The board: choosing, the papers' tables, pictures, export, and the page with its menus."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from compactlib.lab import Paper, Result, board, results
+from compactlib.lab.board import figures
+from compactlib.lab.tables import Table
+from tests.lab.samples import record_of
+
+CELL = Paper("cct_table_11", "CCT-7/3x1", "C-10")
+
+
+def cct(value, *, model="CCT-7/3x1", dataset="cifar10", comparable=True, **facts):
+    return Result(model, dataset, value, paper=CELL if model == "CCT-7/3x1" else None, comparable=comparable, **facts)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Three runs of two notebooks; the first has two learning curves."""
+    found = {
+        ("03_cct", "seed=0"): [cct(0.94, params_count=3_760_000, seconds=900.0)],
+        ("03_cct", "seed=1"): [cct(0.96, params_count=3_760_000, seconds=800.0)],
+        ("02_cvt", "smoke"): [
+            cct(0.70, model="CVT-2/2", dataset="digits", params_count=70_000, seconds=10.0),
+            cct(0.72, model="ViT-Lite-2/2", dataset="digits", params_count=71_000, seconds=12.0),
+        ],
+    }
+    for (notebook, run), values in found.items():
+        folder = tmp_path / "runs" / notebook / run
+        results.write(record_of(notebook=notebook, run=run, results=values), folder)
+    for k, name in enumerate(("cct", "cvt")):
+        rows = [dict(epoch=e, seconds=10.0 * e, train_loss=2 / e, val_accuracy=0.1 * e + 0.2 * k) for e in (1, 2, 3)]
+        text = "\n".join(map(json.dumps, rows)) + ('\n{"epoch": 4, "tr' if k else "\n")  # killed while writing
+        target = tmp_path / "runs" / "02_cvt" / "smoke" / name / "metrics.jsonl"
+        target.parent.mkdir()
+        target.write_text(text)
+    return tmp_path / "runs"
+
+
+def test_runs_are_chosen_by_notebook_data_and_model(runs):
+    records = board.collect(runs)
+    assert len(records) == 3
+    assert [r.run for r in board.select(records, notebook="03*")] == ["seed=0", "seed=1"]
+    assert [r.notebook for r in board.select(records, data="digits")] == ["02_cvt"]
+    (one,) = board.select(records, model="vit-lite-*")
+    assert [r.model for r in one.results] == ["ViT-Lite-2/2"]
+    assert board.select(records, model="CCT") == []
+    assert board.select(records) == records
+
+
+def test_a_folder_of_files_is_read_like_a_folder_of_runs(runs, tmp_path):
+    shutil.copy(runs / "02_cvt" / "smoke" / "result.json", tmp_path / "02_cvt-smoke.json")
+    assert board.collect(tmp_path) == board.collect(runs, notebook="02_cvt")
+
+
+def test_seeds_give_mean_and_deviation_beside_the_papers_number(runs):
+    table = board.paper_table(board.collect(runs), "cct_table_11")
+    paper = board.paper_value("cct_table_11", "CCT-7/3x1", "C-10")
+    values = 100 * np.array([0.94, 0.96])
+    ours = f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
+    assert table.rows == (
+        ("CCT-7/3x1", "C-10", f"{paper:.2f}", ours, f"{values.mean() - paper:+.2f}", "seed=0, seed=1", ""),
+    )
+    (row,) = board.coverage(board.collect(runs)).rows
+    assert row == ("cct_table_11", "1", "1")
+
+
+def test_what_is_not_comparable_never_stands_beside_the_papers_number(runs):
+    other = [replace(r, results=[cct(0.5, comparable=False, note="3 epochs")]) for r in board.collect(runs)[1:2]]
+    (row,) = board.paper_table(other, "cct_table_11").rows
+    assert row[3:5] == ("-", "-") and row[6] == "50.00 % not comparable: 3 epochs"
+    assert board.coverage(other).rows == (("cct_table_11", "1", "0"),)
+
+
+def test_a_table_without_results_is_named(runs):
+    with pytest.raises(KeyError, match="cct_table_11"):
+        board.paper_table(board.collect(runs), "unet_table_1")
+
+
+def test_learning_curves_leave_out_a_half_written_line(runs):
+    curves = figures.histories(board.collect(runs))
+    assert {name: len(rows) for name, rows in curves.items()} == {"02 smoke: cct": 3, "02 smoke: cvt": 3}
+    figure = figures.learning(curves, against="seconds")
+    left, right = figure.axes
+    assert [list(line.get_xdata()) for line in left.lines] == [[10, 20, 30]] * 2
+    np.testing.assert_allclose(right.lines[1].get_ydata(), [30, 40, 50])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(curves)
+    plt.close(figure)
+    with pytest.raises(ValueError, match=r"no metrics\.jsonl"):
+        figures.learning({})
+    with pytest.raises(ValueError, match="'epoch' or 'seconds'"):
+        figures.learning(curves, against="steps")
+
+
+def test_accuracy_against_parameters_has_every_result_and_the_papers_models(runs):
+    records = board.collect(runs)
+    figure = figures.accuracy_against(records, dataset="cifar10")
+    ours, theirs = (group.get_offsets() for group in figure.axes[0].collections)
+    np.testing.assert_allclose(ours, [[3.76, 94], [3.76, 96]])
+    assert len(theirs) == 4 and theirs[0].tolist() == [0.28, 89.75]  # Table 1 has four CCTs, CCT-2/3x2 first
+    plt.close(figure)
+    figure = figures.accuracy_against(records, "seconds", dataset="digits")
+    assert [group.get_offsets().tolist() for group in figure.axes[0].collections] == [[[10, 70]], [[12, 72]]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["CVT", "ViT-Lite"]
+    plt.close(figure)
+    with pytest.raises(ValueError, match="no test accuracy"):
+        figures.accuracy_against(records, dataset="mnist")
+    with pytest.raises(ValueError, match="choose one of"):
+        figures.accuracy_against(records, "colour")
+
+
+def test_export_writes_tables_and_pictures(runs, tmp_path):
+    written = board.export(board.collect(runs), tmp_path / "talk")
+    assert sorted(path.name for path in written) == [
+        "accuracy-parameters-cifar10.png", "accuracy-parameters-digits.png", "accuracy-seconds-cifar10.png",
+        "accuracy-seconds-digits.png", "board.md", "board.tex", "learning-curves.png",
+    ]  # fmt: skip
+    for path in written:
+        if path.suffix == ".png":
+            assert Image.open(path).width >= 1800
+    assert "| CCT-7/3x1 | C-10 |" in (tmp_path / "talk" / "board.md").read_text()
+    with pytest.raises(ValueError, match="no results to export"):
+        board.export([], tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_latex_keeps_every_sign(tmp_path):
+    table = Table(("name", "a & b"), (("50 % _x_ {y} \\ ~ ^ # $", "1 ± 2"), ("<", "—")), ("a & b",))
+    text = table.to_latex()
+    assert r"\begin{tabular}{lr}" in text and r"a \& b" in text and r"1 $\pm$ 2" in text
+    assert r"50 \% \_x\_ \{y\} \textbackslash{} \textasciitilde{} \textasciicircum{} \# \$ & " in text
+    if shutil.which("pdflatex"):
+        (tmp_path / "t.tex").write_text(rf"\documentclass{{article}}\begin{{document}}{text}\end{{document}}")
+        subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_the_page_shows_what_is_chosen_and_exports_it(runs):
+    page = board.BoardPage(runs)
+    mine = {"02_cvt", "03_cct"}
+    assert mine <= set(page.notebook.options) and page.trainings.value == ("02 smoke: cct", "02 smoke: cvt")
+    page.notebook.value = "03_cct"
+    assert {record.notebook for record in page.chosen} == {"03_cct"}
+    assert "CVT" not in page.board.value and page.trainings.options == ()
+    assert page.curves.layout.display == "none" and page.paper.value == "cct_table_11" and "± 1.41" in page.answer.value
+    before = page.accuracy.value
+    page.what.value = "seconds"
+    assert page.accuracy.value != before
+    page.write.click()
+    assert "board.tex" in page.message.value and (runs / "board" / "board.tex").is_file()
+    page.model.value = "nothing like it"
+    assert page.chosen == [] and "No results yet" in page.board.value
+    page.write.click()
+    assert "Not exported" in page.message.value
+
+
+def test_the_page_reads_new_runs_and_keeps_the_choice(runs):
+    page = board.BoardPage(runs)
+    page.data.value = "digits"
+    results.write(record_of(notebook="04_ablations", run="x", results=[cct(0.5)]), runs / "04_ablations" / "x")
+    page.reload.click()
+    assert page.data.value == "digits" and "04_ablations" in page.notebook.options
