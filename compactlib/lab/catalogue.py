@@ -115,6 +115,9 @@ class Notebook:
         return min(candidates, key=lambda candidate: len(candidate[1]))
 
 
+TEMPLATE = Notebook(NOTEBOOKS / "template" / "89_template.ipynb")  # what a new lesson is copied from
+
+
 def notebooks(folder: Path = NOTEBOOKS) -> list[Notebook]:
     """The numbered notebooks of a folder, in order."""
     return [Notebook(path) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]

@@ -10,16 +10,18 @@ from matplotlib.figure import Figure
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 
 
+# matplotlib's settings for a room: type that the back row can read, and small files.
+STYLE = {
+    "figure.dpi": 72, "savefig.dpi": 72, "figure.figsize": (9, 4), "figure.constrained_layout.use": True,
+    "font.size": 15, "axes.titlesize": 16, "axes.labelsize": 15, "legend.fontsize": 14, "lines.linewidth": 2.5,
+    "axes.spines.top": False, "axes.spines.right": False, "image.interpolation": "nearest",
+    "axes.prop_cycle": plt.cycler(color=COLOURS),
+}  # fmt: skip
+
+
 def style() -> None:
-    """Set matplotlib for a room: type that the back row can read, and small files. Called in a setup cell."""
-    plt.rcParams.update(
-        {
-            "figure.dpi": 72, "savefig.dpi": 72, "figure.figsize": (9, 4), "figure.constrained_layout.use": True,
-            "font.size": 15, "axes.titlesize": 16, "axes.labelsize": 15, "legend.fontsize": 14, "lines.linewidth": 2.5,
-            "axes.spines.top": False, "axes.spines.right": False, "image.interpolation": "nearest",
-            "axes.prop_cycle": plt.cycler(color=COLOURS),
-        }
-    )  # fmt: skip
+    """Set matplotlib to STYLE. Called in a setup cell."""
+    plt.rcParams.update(STYLE)
 
 
 def images(pictures: Sequence[np.ndarray], titles: Sequence[str] = (), columns: int = 8, size: float = 1.5) -> Figure:

@@ -12,7 +12,8 @@ from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKerne
 from PIL import Image
 
 from compactlib.files import atomic_write
-from compactlib.lab import kernel
+from compactlib.lab import grading, kernel
+from compactlib.lab.catalogue import Notebook
 from compactlib.lab.terminal import plain
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -49,7 +50,8 @@ def refresh(path: Path, *, timeout: float = 600) -> str:
         except (CellExecutionError, CellControlSignal, DeadKernelError) as error:
             raise RefreshError(plain(str(error))) from None
     _reject(node, path)
-    text = nbformat.writes(shrink(normalise(node))) + "\n"
+    grading.mark(normalise(node), Notebook(path).number)
+    text = nbformat.writes(shrink(node)) + "\n"
     atomic_write(path, text)
     size = len(text.encode())
     warning = f", which is over {LIMIT // 1000} KB" if size > LIMIT else ""

@@ -62,7 +62,7 @@ def test_a_folder_of_files_is_read_like_a_folder_of_runs(runs, tmp_path):
 
 
 def test_seeds_give_mean_and_deviation_beside_the_papers_number(runs):
-    table = board.paper_table(board.collect(runs), "cct_table_11")
+    table = board.paper_tables(board.collect(runs))["cct_table_11"]
     paper = board.paper_value("cct_table_11", "CCT-7/3x1", "C-10")
     values = 100 * np.array([0.94, 0.96])
     ours = f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
@@ -75,14 +75,26 @@ def test_seeds_give_mean_and_deviation_beside_the_papers_number(runs):
 
 def test_what_is_not_comparable_never_stands_beside_the_papers_number(runs):
     other = [replace(r, results=[cct(0.5, comparable=False, note="3 epochs")]) for r in board.collect(runs)[1:2]]
-    (row,) = board.paper_table(other, "cct_table_11").rows
+    (row,) = board.paper_tables(other)["cct_table_11"].rows
     assert row[3:5] == ("-", "-") and row[6] == "50.00 % not comparable: 3 epochs"
     assert board.coverage(other).rows == (("cct_table_11", "1", "0"),)
 
 
-def test_a_table_without_results_is_named(runs):
-    with pytest.raises(KeyError, match="cct_table_11"):
-        board.paper_table(board.collect(runs), "unet_table_1")
+def test_only_tables_with_results_are_there(runs):
+    assert list(board.paper_tables(board.collect(runs))) == ["cct_table_11"]
+    assert board.paper_tables([]) == {}
+
+
+def test_trials_of_an_ablation_are_named_by_what_differs(tmp_path):
+    results.write(
+        record_of(notebook="04_ablations", run="smoke", results=[cct(0.9)]), tmp_path / "04_ablations" / "smoke"
+    )
+    for seed in (0, 1):
+        folder = tmp_path / "04_ablations" / "smoke" / "trials" / f"abc{seed}"
+        folder.mkdir(parents=True)
+        (folder / "trial.json").write_text(json.dumps({"settings": {"pool": "seq", "num_convs": 1}, "seed": seed}))
+        (folder / "metrics.jsonl").write_text('{"epoch": 1, "train_loss": 1}\n')
+    assert list(figures.histories(board.collect(tmp_path))) == ["04 smoke: seed=0", "04 smoke: seed=1"]
 
 
 def test_learning_curves_leave_out_a_half_written_line(runs):
@@ -105,7 +117,7 @@ def test_accuracy_against_parameters_has_every_result_and_the_papers_models(runs
     figure = figures.accuracy_against(records, dataset="cifar10")
     ours, theirs = (group.get_offsets() for group in figure.axes[0].collections)
     np.testing.assert_allclose(ours, [[3.76, 94], [3.76, 96]])
-    assert len(theirs) == 4 and theirs[0].tolist() == [0.28, 89.75]  # Table 1 has four CCTs, CCT-2/3x2 first
+    assert theirs.tolist() == [[0.28, 89.75], [3.85, 95.04], [3.76, 96.53]]  # Table 1, 300 epochs
     plt.close(figure)
     figure = figures.accuracy_against(records, "seconds", dataset="digits")
     assert [group.get_offsets().tolist() for group in figure.axes[0].collections] == [[[10, 70]], [[12, 72]]]

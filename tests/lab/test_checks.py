@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from einops import rearrange
 
 from compactlib.lab import NotYet, check
-from compactlib.lab.catalogue import notebooks
+from compactlib.lab.catalogue import TEMPLATE, notebooks
 from compactlib.lab.checks import EXERCISES
 from tests.lab import (
     ablation_mistakes,
@@ -17,6 +17,7 @@ from tests.lab import (
     scene_mistakes,
     scene_segmentation_mistakes,
     segmentation_mistakes,
+    template_mistakes,
 )
 
 
@@ -135,13 +136,14 @@ MISTAKES = {
     **segmentation_mistakes.MISTAKES,
     **scene_mistakes.MISTAKES,
     **scene_segmentation_mistakes.MISTAKES,
+    **template_mistakes.MISTAKES,
 }
 
 
 def solutions() -> dict[str, object]:
     """The answers of the committed notebooks: their solution cells, executed, by exercise."""
     answers = {}
-    for notebook in notebooks():
+    for notebook in [*notebooks(), TEMPLATE]:
         namespace = {"np": np, "torch": torch, "F": F, "rearrange": rearrange}
         for cell in notebook.node.cells:
             tags = cell.metadata.get("tags", [])

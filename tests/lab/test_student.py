@@ -1,5 +1,6 @@
 """The students' copies: no solution in them, every check asks for an answer, and nbgrader grades what comes back."""
 
+import copy
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from compactlib.lab import NotYet, check
 from compactlib.lab.catalogue import notebooks
+from compactlib.lab.grading import mark
 from compactlib.lab.student import CourseError, make_course, open_course
 
 LESSONS = [notebook for notebook in notebooks() if notebook.is_lesson]
@@ -45,6 +47,14 @@ def test_no_solution_is_left_and_every_check_fails(lesson, course):
                 check(number, namespace[name])
             checked += 1
     assert checked >= 3
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda n: n.stem)
+def test_the_metadata_of_nbgrader_follows_from_the_tags(lesson):
+    bare = copy.deepcopy(lesson.node)
+    for cell in bare.cells:
+        cell.metadata.pop("nbgrader", None)
+    assert mark(bare, lesson.number) == lesson.node
 
 
 def test_the_gradebook_knows_the_points_of_every_exercise(course):

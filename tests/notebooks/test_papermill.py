@@ -5,7 +5,7 @@ import json
 import papermill
 import pytest
 
-from compactlib.lab.catalogue import notebooks
+from compactlib.lab.catalogue import TEMPLATE, notebooks
 from compactlib.paths import NOTEBOOKS
 
 CHANGED = {
@@ -24,12 +24,14 @@ CHANGED = {
     "05_unet": dict(padded=False, width=4, depth=2, norm="none", losses=["dice_ce"], fraction=0.3, crop=64),
     "06_swin": dict(patch_size=1, window_size=4, depth=1, embed_dim=16, fraction=0.5),
     "07_swin_unet": dict(dataset="cells", img_size=64, window_size=2, embed_dim=8, width=4, ablations=["1 skip"]),
+    "89_template": dict(fraction=0.2, strength=0.1),
+    "90_results_board": dict(epochs=1),
     "09_scene_segmentation": dict(height=300, width=520, train_side=400, size=64, crop=56, depth=3, engine="local"),
     "08_spark_patchify": dict(height=700, width=600, size=128, step=100, halo=8, border="constant", corners=[512]),
 }
 
 
-@pytest.mark.parametrize("notebook", notebooks(), ids=lambda n: n.stem)
+@pytest.mark.parametrize("notebook", [*notebooks(), TEMPLATE], ids=lambda n: n.stem)
 def test_runs_with_changed_parameters(notebook, tmp_path):
     changed = {**CHANGED[notebook.stem], "seed": 1}
     changed |= {"epochs": 1} if "epochs" in notebook.parameters else {}  # cutting scenes has none

@@ -3,8 +3,19 @@
 from compactlib.lab.board import figures
 from compactlib.lab.board.export import export
 from compactlib.lab.board.page import BoardPage
-from compactlib.lab.board.records import collect, select, table
-from compactlib.lab.board.tables import coverage, paper_table
+from compactlib.lab.board.records import COMMITTED, collect, select, table
+from compactlib.lab.board.tables import coverage, paper_tables
 from compactlib.lab.papers import paper_value
 
-__all__ = ["BoardPage", "collect", "coverage", "export", "figures", "paper_table", "paper_value", "select", "table"]
+__all__ = [
+    "COMMITTED",
+    "BoardPage",
+    "collect",
+    "coverage",
+    "export",
+    "figures",
+    "paper_tables",
+    "paper_value",
+    "select",
+    "table",
+]

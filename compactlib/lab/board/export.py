@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from compactlib.files import atomic_write
 from compactlib.lab.board import figures
 from compactlib.lab.board.records import table_of
-from compactlib.lab.board.tables import answers, paper_table
+from compactlib.lab.board.tables import paper_tables
+from compactlib.lab.figures import STYLE
 from compactlib.lab.results import Record
 
 DPI = 200  # a picture of 9 inches fills a slide of 1,800 pixels
@@ -26,17 +27,22 @@ def export(records: Sequence[Record], folder: str | Path) -> list[Path]:
     if not any(record.results for record in records):
         raise ValueError("no results to export; run a notebook first, or choose other runs")
     folder = Path(folder)
-    parts = {"All results": table_of(list(records))}
-    parts |= {name: paper_table(records, name) for name in answers(records)}
+    parts = {"All results": table_of(list(records)), **paper_tables(records)}
     markdown = "\n\n".join(f"## {title}\n\n{table.to_markdown()}" for title, table in parts.items())
     latex = "\n\n".join(f"% {title}\n{table.to_latex()}" for title, table in parts.items())
     written = [atomic_write(folder / "board.md", markdown + "\n"), atomic_write(folder / "board.tex", latex + "\n")]
-    for name, figure in pictures(records).items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=DPI)
-        plt.close(figure)
-        written.append(atomic_write(folder / f"{name}.png", buffer.getvalue()))
+    with plt.rc_context(STYLE), plt.ioff():
+        for name, figure in pictures(records).items():
+            written.append(atomic_write(folder / f"{name}.png", as_png(figure, DPI)))
     return written
+
+
+def as_png(figure: Figure, dpi: int) -> bytes:
+    """The figure as a PNG; it is closed."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    plt.close(figure)
+    return buffer.getvalue()
 
 
 def pictures(records: Sequence[Record]) -> dict[str, Figure]:

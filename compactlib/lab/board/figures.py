@@ -8,8 +8,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
+from compactlib.lab.ablation import DONE as TRIAL
 from compactlib.lab.figures import COLOURS
 from compactlib.lab.papers import first_number, load_table
 from compactlib.lab.results import FILE, Record, Result
@@ -30,12 +31,29 @@ def histories(records: Iterable[Record]) -> dict[str, list[dict]]:
     for record in records:
         if record.path is None or record.path.name != FILE:
             continue
-        for path in sorted(record.path.parent.rglob("metrics.jsonl")):
-            inside = path.parent.relative_to(record.path.parent).as_posix()
-            name = f"{record.notebook[:2]} {record.run}" + ("" if inside == "." else f": {inside}")
+        files = sorted(record.path.parent.rglob("metrics.jsonl"))
+        for path, name in zip(files, _names(files, record.path.parent), strict=True):
             if rows := _rows(path):
-                found[name] = rows
+                found[f"{record.notebook[:2]} {record.run}" + (f": {name}" if name else "")] = rows
     return found
+
+
+def _names(files: list[Path], run: Path) -> list[str]:
+    """A training's folder in the run; for a trial of an ablation, the settings that tell it from the others."""
+    trials = {}
+    for path in files:
+        if (facts := path.with_name(TRIAL)).is_file():
+            content = json.loads(facts.read_text(encoding="utf-8"))
+            trials[path] = {**content["settings"], "seed": content["seed"]}
+    settings = {key for trial in trials.values() for key in trial}
+    telling = {key for key in settings if len({str(trial.get(key)) for trial in trials.values()}) > 1} or {"seed"}
+    names = []
+    for path in files:
+        if path in trials:
+            names.append(", ".join(f"{key}={value}" for key, value in trials[path].items() if key in telling))
+        else:
+            names.append(path.parent.relative_to(run).as_posix().removeprefix("."))
+    return names
 
 
 def _rows(path: Path) -> list[dict]:
@@ -54,7 +72,7 @@ def learning(curves: Mapping[str, Rows], *, against: str = "epoch") -> Figure:
         raise ValueError(f"against={against!r}; choose 'epoch' or 'seconds'")
     if not curves:
         raise ValueError("no learning curves: these runs have no metrics.jsonl; run a notebook, or choose other runs")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
     for k, (name, rows) in enumerate(curves.items()):
         x, style = (
             [row[against] for row in rows],
@@ -93,14 +111,17 @@ def accuracy_against(records: Iterable[Record], what: str = "parameters", *, dat
     found = points(records, what, dataset)
     if not found:
         raise ValueError(f"no test accuracy with {SPEED[what]}" + (f" on {dataset}" if dataset else ""))
-    figure, axis = plt.subplots(figsize=(9.5, 5))
+    figure, axis = plt.subplots(figsize=(9.5, 5), layout="constrained")
     for k, (family, group) in enumerate(found.items()):
         x, y, _ = zip(*group, strict=True)
         axis.scatter(x, y, s=90, color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)], label=family)
     if what == "parameters" and (theirs := _of_paper(dataset)):
-        axis.scatter(*zip(*theirs, strict=True), s=90, facecolor="none", edgecolor="grey", label=PAPER)
-    _name_points(axis, [point for group in found.values() for point in group])
+        x, y, _ = zip(*theirs, strict=True)
+        axis.scatter(x, y, s=90, facecolor="none", edgecolor="grey", label=PAPER)
+        _name_points(axis, theirs, "grey")
+    _name_points(axis, [point for group in found.values() for point in group], "black")
     axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(ScalarFormatter())
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.margins(0.14)
@@ -121,21 +142,21 @@ def _family(model: str) -> str:
     return "ViT-Lite" if model.startswith("ViT-Lite") else name.rstrip("0123456789 ") or name
 
 
-def _of_paper(dataset: str) -> list[tuple[float, float]]:
-    """Parameters (millions) and accuracy (%) of the paper's CCTs on a data set; none if the paper has none."""
+def _of_paper(dataset: str) -> list[Point]:
+    """The paper's CCTs on a data set, trained for 300 epochs (Table 1); none if the paper has no such data set."""
     column = {"cifar10": "C-10", "cifar100": "C-100", "fashion_mnist": "Fashion", "mnist": "MNIST"}.get(dataset)
     if column is None:
         return []
-    rows = [row for row in load_table("cct_table_1") if row["Model"].startswith("CCT")]
-    pairs = [(first_number(row["# Params"]), first_number(row[column])) for row in rows]
-    return [(x, y) for x, y in pairs if x is not None and y is not None]
+    rows = [row for row in load_table("cct_table_1") if not row["Model"].endswith("*")]  # *: 5,000 epochs
+    found = [(first_number(row["# Params"]), first_number(row[column]), row["Model"]) for row in rows]
+    return [point for point in found if point[2].startswith("CCT") and None not in point]
 
 
-def _name_points(axis: Axes, found: list[Point]) -> None:
+def _name_points(axis: Axes, found: list[Point], colour: str) -> None:
     """A name at each point, and only at the best of the points that bear it."""
     best = {}
     for x, y, name in found:
         if name not in best or y > best[name][1]:
             best[name] = (x, y)
-    for name, (x, y) in list(best.items())[:12]:
-        axis.annotate(name, (x, y), (0, 9), textcoords="offset points", ha="center", fontsize=12)
+    for name, place in list(best.items())[:12]:
+        axis.annotate(name, place, (0, 9), textcoords="offset points", ha="center", fontsize=12, color=colour)

@@ -1,6 +1,5 @@
 """The board as a page of a notebook: choose runs above, look at them below, write them to files."""
 
-import io
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -10,14 +9,16 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from compactlib.lab.board import figures
-from compactlib.lab.board.export import export
+from compactlib.lab.board.export import as_png, export
 from compactlib.lab.board.records import COMMITTED, collect, select, table_of
-from compactlib.lab.board.tables import answers, paper_table
+from compactlib.lab.board.tables import paper_tables
+from compactlib.lab.figures import STYLE
 from compactlib.lab.results import Record
 from compactlib.lab.tables import Table
 from compactlib.paths import runs_dir
 
 ALL = "all"
+DPI = 100  # of the pictures on the page
 AT_FIRST = 6  # learning curves that are drawn before anybody has chosen
 
 
@@ -99,7 +100,7 @@ class BoardPage:
         self._histories = figures.histories(chosen)
         self.trainings.options = list(self._histories)
         self.trainings.value = tuple(self._histories)[:AT_FIRST]
-        before, self.paper.options = self.paper.value, list(answers(chosen))
+        before, self.paper.options = self.paper.value, list(paper_tables(chosen))
         self.paper.value = before if before in self.paper.options else next(iter(self.paper.options), None)
         self._draw_curves()
         self._draw_accuracy()
@@ -119,16 +120,12 @@ class BoardPage:
         """The figure on the page; nothing where there is nothing to draw."""
         image.layout.display = None if there else "none"
         if there:
-            with plt.ioff():
-                figure = make()
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=110)
-            plt.close(figure)
-            image.value = buffer.getvalue()
+            with plt.rc_context(STYLE), plt.ioff():
+                image.value = as_png(make(), DPI)
 
     def _show_paper(self) -> None:
         if self.paper.value:
-            self.answer.value = _html(paper_table(self.chosen, self.paper.value))
+            self.answer.value = _html(paper_tables(self.chosen)[self.paper.value])
         else:
             self.answer.value = "No run here has a number that stands in a table of the paper."
 

@@ -50,18 +50,17 @@ def answers(records: Iterable[Record]) -> dict[str, list[Answer]]:
     return dict(sorted(tables.items()))
 
 
-def paper_table(records: Iterable[Record], name: str) -> Table:
-    """The numbers of the paper's table `name` ("cct_table_1") that some run has an answer to: paper, ours, difference.
+def paper_tables(records: Iterable[Record]) -> dict[str, Table]:
+    """For each paper's table ("cct_table_1") the numbers that some run has an answer to: paper, ours, difference.
 
-    Percentages in per cent. A result that is not comparable stands in the remark, never beside the paper's number.
-    Raises KeyError for a table without any result, naming those that have some.
+    Percentages in per cent; several comparable runs give mean ± deviation. A result that is not comparable stands in
+    the remark, never beside the paper's number.
     """
-    found = answers(records)
-    if name not in found:
-        raise KeyError(f"no run has a number for the table '{name}'; there are some for: {', '.join(found) or 'none'}")
     columns = ("row", "column", "paper", "ours", "difference", "runs", "remark")
-    rows = tuple(answer.row() for answer in found[name])
-    return Table(columns, rows, ("paper", "ours", "difference"))
+    return {
+        name: Table(columns, tuple(answer.row() for answer in found), ("paper", "ours", "difference"))
+        for name, found in answers(records).items()
+    }
 
 
 def coverage(records: Iterable[Record]) -> Table:
