@@ -58,9 +58,9 @@ class DeckExporter(SlidesExporter):
     def default_filters(self) -> Any:
         yield from super().default_filters()
         yield "markdown2html", markdown_to_html
-        yield "shown", text.shown
-        yield "said", text.said
-        yield "fit", pictures.fit
+        yield "size", pictures.size
+        yield "html_size", pictures.html_size
+        yield "ratio", pictures.ratio
         yield "is_sentence", pictures.is_sentence
 
     def _init_resources(self, resources: dict | None) -> dict:

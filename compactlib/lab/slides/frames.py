@@ -10,12 +10,10 @@ In a notebook's `slideshow` metadata (JupyterLab's property inspector writes the
 Parameters, solutions and checks are left out whatever they say.
 """
 
-from typing import Any
-
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 
-from compactlib.lab.slides import pictures, text
+from compactlib.lab.slides import layout
 from compactlib.lab.slides.errors import SlideError
 
 BEGINS = ("slide", "subslide")
@@ -31,21 +29,16 @@ class Frames(Preprocessor):
         frames = divide(nb.cells)
         section = ""
         for number, frame in enumerate(frames):
-            section = _dress(frame, section, first=number == 0)
+            section = layout.dress(frame, section, resources["metadata"].get("path", ""), first=number == 0)
         nb.cells = [cell for frame in frames for cell in frame]
         return nb, resources
-
-
-def slideshow(cell: NotebookNode) -> dict[str, Any]:
-    """The cell's slideshow metadata."""
-    return cell.metadata.get("slideshow", {})
 
 
 def divide(cells: list[NotebookNode]) -> list[list[NotebookNode]]:
     """The cells of each frame. Raises SlideError where no cell begins one, or a slide type is unknown."""
     frames: list[list[NotebookNode]] = []
     for cell in cells:
-        kind = slideshow(cell).get("slide_type", "")
+        kind = cell.metadata.get("slideshow", {}).get("slide_type", "")
         if kind not in TYPES:
             raise SlideError(f"a cell has the slide type {kind!r}, expected one of {', '.join(sorted(TYPES - {''}))}")
         if _left_out(cell, kind):
@@ -63,33 +56,3 @@ def _left_out(cell: NotebookNode, kind: str) -> bool:
     if NEVER & set(cell.metadata.get("tags", [])) or kind == "skip" or cell.cell_type == "raw":
         return True
     return cell.cell_type == "code" and kind in ("", "notes")
-
-
-def _dress(frame: list[NotebookNode], section: str, first: bool) -> str:
-    """Write `deck` for the cells of a frame; returns the section that the next frame stands in."""
-    own, headline = "", ""
-    for cell in frame:
-        cell.metadata.deck = NotebookNode(begins=cell is frame[0], ends=cell is frame[-1], figures=[])
-        headline = headline or slideshow(cell).get("title", "")
-        if cell.cell_type == "markdown" and not own and slideshow(cell).get("slide_type") != "notes":
-            own, cell.source = text.split_heading(cell.source)
-        if cell.cell_type == "code":
-            pictures.arrange(cell)
-    section = own or section
-    deck = frame[0].metadata.deck
-    deck.level, deck.headline = 1 if first else 2, headline or section
-    for cell in frame:
-        cell.metadata.deck.alt = f"Figure: {deck.headline}"
-    deck.layout = "title" if first else _layout(frame)
-    return section
-
-
-def _layout(frame: list[NotebookNode]) -> str:
-    """Pictures stand beside the text where they are no wider than high, or there is more than one cell of them."""
-    figures = [figure for cell in frame for figure in cell.metadata.deck.figures]
-    texts = any(cell.cell_type == "markdown" and text.shown(text.render(cell.source)) for cell in frame)
-    if not figures:
-        return "words"
-    if texts and max(width / height for width, height in figures) < 1.7:
-        return "figures beside"
-    return "figures beside" if sum(bool(cell.metadata.deck.figures) for cell in frame) > 1 and not texts else "figures"

@@ -40,8 +40,18 @@ def render(source: str, attachments: dict | None = None, path: str = "") -> str:
 
 
 def shown(html: str) -> str:
-    """What of the rendered text is seen."""
+    """What of the rendered text is seen, or ""."""
     return NOTES.sub("", html).strip()
+
+
+def letters(html: str) -> int:
+    """How many letters of the rendered text are seen, formulas not counted."""
+    return len(" ".join(re.sub(r"<svg.*?</svg>|<[^>]*>", "", shown(html), flags=re.DOTALL).split()))
+
+
+def equation_width(html: str) -> float:
+    """The width in em of the longest display equation in the rendered text, or 0."""
+    return max(map(float, re.findall(r'class="formula display"[^>]*style="width:([\d.]+)em', html)), default=0.0)
 
 
 def said(html: str) -> str:
