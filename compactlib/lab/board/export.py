@@ -49,7 +49,7 @@ def pictures(records: Sequence[Record]) -> dict[str, Figure]:
     """The board's figures by file name; only those for which there is something to draw."""
     found = {}
     for dataset in sorted({result.dataset for record in records for result in record.results}):
-        for what in figures.SPEED:
+        for what in figures.COSTS:
             if figures.points(records, what, dataset):
                 found[f"accuracy-{what}-{dataset}"] = figures.accuracy_against(records, what, dataset=dataset)
     if curves := figures.histories(records):

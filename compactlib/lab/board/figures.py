@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from compactlib.lab.ablation import DONE as TRIAL
 from compactlib.lab.figures import COLOURS
@@ -18,7 +18,7 @@ from compactlib.lab.results import FILE, Record, Result
 Rows = Sequence[Mapping[str, float]]
 Point = tuple[float, float, str]  # parameters or seconds, accuracy in per cent, name
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-SPEED = {"parameters": "parameters (millions)", "seconds": "training time (s)"}
+COSTS = {"parameters": "parameters", "seconds": "training time (s)"}
 PAPER = "the paper's CCT"
 
 
@@ -84,14 +84,16 @@ def learning(curves: Mapping[str, Rows], *, against: str = "epoch") -> Figure:
             right.plot(x, [100 * row[score] for row in rows], **style)
     left.set(xlabel=against, ylabel="training loss")
     right.set(xlabel=against, ylabel="validation score (%)")
+    for axis in (left, right) if against == "epoch" else ():
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(loc="outside lower center", ncols=2 if len(curves) > 3 else len(curves), frameon=False, fontsize=12)
     return figure
 
 
 def points(records: Iterable[Record], what: str, dataset: str = "") -> dict[str, list[Point]]:
-    """The test accuracies on a data set (all: empty) with their parameters (millions) or seconds, by model family."""
-    if what not in SPEED:
-        raise ValueError(f"what={what!r}; choose one of: {', '.join(SPEED)}")
+    """The test accuracies on a data set (all: empty) with their parameters or seconds, by model family."""
+    if what not in COSTS:
+        raise ValueError(f"what={what!r}; choose one of: {', '.join(COSTS)}")
     found: dict[str, list[Point]] = defaultdict(list)
     for record in records:
         for result in record.results:
@@ -110,7 +112,7 @@ def accuracy_against(records: Iterable[Record], what: str = "parameters", *, dat
     """
     found = points(records, what, dataset)
     if not found:
-        raise ValueError(f"no test accuracy with {SPEED[what]}" + (f" on {dataset}" if dataset else ""))
+        raise ValueError(f"no test accuracy with {COSTS[what]}" + (f" on {dataset}" if dataset else ""))
     figure, axis = plt.subplots(figsize=(9.5, 5), layout="constrained")
     for k, (family, group) in enumerate(found.items()):
         x, y, _ = zip(*group, strict=True)
@@ -122,10 +124,12 @@ def accuracy_against(records: Iterable[Record], what: str = "parameters", *, dat
     _name_points(axis, [point for group in found.values() for point in group], "black")
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(ScalarFormatter())
+    axis.xaxis.set_major_formatter(EngFormatter(sep=""))
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.margins(0.14)
-    axis.set(xlabel=SPEED[what], ylabel="test accuracy (%)", title=dataset)
+    low, high = axis.get_xlim()
+    axis.set_xlim(min(low, (low * high / 6) ** 0.5), max(high, (low * high * 6) ** 0.5))  # a factor of six, at least
+    axis.set(xlabel=COSTS[what], ylabel="test accuracy (%)", title=dataset)
     figure.legend(loc="outside lower center", ncols=min(5, len(found) + 1), frameon=False)
     return figure
 
@@ -133,7 +137,7 @@ def accuracy_against(records: Iterable[Record], what: str = "parameters", *, dat
 def _x(result: Result, what: str) -> float | None:
     if what == "seconds":
         return result.seconds
-    return result.params_count / 1e6 if result.params_count else None
+    return result.params_count
 
 
 def _family(model: str) -> str:
@@ -149,7 +153,7 @@ def _of_paper(dataset: str) -> list[Point]:
         return []
     rows = [row for row in load_table("cct_table_1") if not row["Model"].endswith("*")]  # *: 5,000 epochs
     found = [(first_number(row["# Params"]), first_number(row[column]), row["Model"]) for row in rows]
-    return [point for point in found if point[2].startswith("CCT") and None not in point]
+    return [(1e6 * x, y, name) for x, y, name in found if name.startswith("CCT") and None not in (x, y)]
 
 
 def _name_points(axis: Axes, found: list[Point], colour: str) -> None:

@@ -43,7 +43,7 @@ class BoardPage:
         self.trainings = widgets.SelectMultiple(description="Trainings", rows=8, layout=widgets.Layout(width="520px"))
         self.against = widgets.ToggleButtons(options=["epoch", "seconds"], description="Over")
         self.curves = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
-        self.what = widgets.ToggleButtons(options=list(figures.SPEED), description="Against")
+        self.what = widgets.ToggleButtons(options=list(figures.COSTS), description="Against")
         self.accuracy = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
         self.paper = widgets.Dropdown(description="Table", layout=wide)
         self.answer = widgets.HTML()
