@@ -1,11 +1,13 @@
 """The page, without a browser: what its widgets do, and that nothing takes it away."""
 
+import io
 import re
 from datetime import datetime
 
 import ipywidgets as widgets
 import numpy as np
 import pytest
+from PIL import Image
 
 from compactlib.lab import app
 from compactlib.lab.app import checkpoints, drawing, serve, view
@@ -60,6 +62,9 @@ def test_a_run_shows_everything(page):
         right.view.value = name
         shown[name] = right.pictures[0].value
     assert len(set(shown.values())) == 4
+    share = np.asarray(Image.open(io.BytesIO(shown["Probability"])))
+    np.testing.assert_array_equal(share, drawing.probability(right.found[0].shares[..., 0]))
+    assert right.shown_class.value == "field" and len(np.unique(share)) > 50
     offer = next(iter(page.offers.values()))
     options = dict(mode="blend", mean=offer.mean, std=offer.std)
     scores = predict_tiled(offer.load(), page.picture.pixels, 96, 16, **options)

@@ -66,7 +66,9 @@ class Panels:
         comparable = len(found) == 2 and found[0].classes == found[1].classes
         self.view.options = [*VIEWS, DIFFERENCE] if comparable else VIEWS
         self.view.value = OVERLAY
+        before = self.shown_class.value
         self.shown_class.options = names
+        self.shown_class.value = before if before in names else names[0]
         self._visible(self.sides[1], len(found) == 2)
         self.make_report.disabled = False
 

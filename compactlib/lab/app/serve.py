@@ -18,6 +18,8 @@ from compactlib.paths import NOTEBOOKS
 NOTEBOOK = NOTEBOOKS / "91_segmentation_app.ipynb"
 MARK = "app"  # metadata of the cells that are the page
 SHARE = Path(__file__).parent / "share"  # where Jupyter finds our template
+# Of the JupyterLab extensions that are installed, those that show widgets; others only log that they miss something.
+WIDGETS = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
 IDLE = 1800  # seconds after which a kernel that nobody looks at any more is ended
 
 
@@ -60,7 +62,7 @@ def configuration() -> Config:
                 "allow_theme_override": "NO",
                 "strip_sources": True,
                 "show_tracebacks": False,
-                "extension_allowlist": ["@jupyter-widgets/jupyterlab-manager"],
+                "extension_allowlist": WIDGETS,
                 "file_allowlist": [],  # Voila would serve every picture in the folder, and asks for no token there
                 "prelaunch_hook": only_the_page,
                 "resources": {"upload_limit": UPLOAD_LIMIT},

@@ -1,5 +1,6 @@
 """A TIFF upload: its directory first, then its pixels, and what it says of the ground."""
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from tifffile import TiffFile
 from compactlib.lab.app.uploads import CHANNELS, PIXEL_LIMIT, Picture, UploadError, check_size
 from compactlib.raster import Scene, SceneError, open_scene
 from compactlib.raster.tiff_tags import GEO_KEYS, PIXEL_SCALE, GeoTags
+
+# What tifffile logs about a damaged file, this module says itself.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 PALETTE = 3  # value of the tag PhotometricInterpretation
 ALPHA = (1, 2)  # values of the tag ExtraSamples; 0 is a channel of another kind, near infrared say

@@ -105,9 +105,10 @@ def _read_image(name: str, data: bytes, kind: str) -> Picture:
         raise
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
         # Pillow fails in many ways on bytes that are not what they should be.
+        known = str(error).splitlines()[:1] if not isinstance(error, UnidentifiedImageError) else []
+        why = known[0][:120] if known else "its header cannot be read"
         raise UploadError(
-            f"{name} begins as a {kind} and is damaged or cut off ({str(error).splitlines()[0][:120]}). Save it again, "
-            "or choose another file."
+            f"{name} begins as a {kind} and is damaged or cut off ({why}). Save it again, or choose another file."
         ) from None
     remarks = []
     if kind == "PNG" and data[24:25] == b"\x10" and image.mode in ("RGB", "RGBA"):
