@@ -127,3 +127,14 @@ def test_the_speaker_view_shows_the_notes(page, folder):
     with page.context.expect_page() as opened:
         page.keyboard.press("s")
     opened.value.wait_for_function("words => document.body.textContent.includes(words)", arg=said[:40], timeout=10_000)
+
+
+def test_a_deck_prints_one_page_a_slide_with_pictures_as_large(page, folder):
+    deck = make_deck(LESSONS[1].path, folder / "print.html")
+    count = open_deck(page, deck)
+    page.goto(f"{deck.as_uri()}?print-pdf")
+    page.wait_for_function("count => document.querySelectorAll('.pdf-page').length === count", arg=count)
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.pdf-page img')].map(image => [image.clientWidth, image.clientHeight])"
+    )
+    assert len(sizes) >= 3 and all(width > 480 or height > 300 for width, height in sizes)
