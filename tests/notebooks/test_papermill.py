@@ -27,6 +27,9 @@ CHANGED = {
     "89_template": dict(fraction=0.2, strength=0.1),
     "90_results_board": dict(epochs=1),
     "09_scene_segmentation": dict(height=300, width=520, train_side=400, size=64, crop=56, depth=3, engine="local"),
+    "91_segmentation_app": dict(
+        model="aerial-swin-unet", other="aerial-unet", side=300, patch=96, overlap=10, threshold=0.0
+    ),
     "08_spark_patchify": dict(height=700, width=600, size=128, step=100, halo=8, border="constant", corners=[512]),
 }
 
