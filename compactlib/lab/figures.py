@@ -1,14 +1,19 @@
 """The course's pictures: large type, few colours that everybody can tell apart, every axis named."""
 
+import os
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython import get_ipython
 from matplotlib.figure import Figure
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 # Okabe and Ito's palette: distinguishable with the common kinds of colour blindness.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 
+
+SMALL = "COMPACT_SMALL_PICTURES"  # environment variable
 
 # matplotlib's settings for a room: type that the back row can read, and small files.
 STYLE = {
@@ -20,8 +25,14 @@ STYLE = {
 
 
 def style() -> None:
-    """Set matplotlib to STYLE. Called in a setup cell."""
+    """Set matplotlib to STYLE. Called in a setup cell.
+
+    In a notebook, pictures have twice the pixels, for sharp screens and slides; not with COMPACT_SMALL_PICTURES in the
+    environment, as where a notebook is refreshed for the repository.
+    """
     plt.rcParams.update(STYLE)
+    if get_ipython() is not None and not os.environ.get(SMALL):
+        set_matplotlib_formats("retina")
 
 
 def images(pictures: Sequence[np.ndarray], titles: Sequence[str] = (), columns: int = 8, size: float = 1.5) -> Figure:

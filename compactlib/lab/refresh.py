@@ -12,7 +12,7 @@ from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKerne
 from PIL import Image
 
 from compactlib.files import atomic_write
-from compactlib.lab import grading, kernel
+from compactlib.lab import figures, grading, kernel
 from compactlib.lab.catalogue import Notebook
 from compactlib.lab.terminal import plain
 
@@ -40,7 +40,7 @@ def refresh(path: Path, *, timeout: float = 600) -> str:
             node,
             timeout=timeout,
             kernel_name=kernel.NAME,
-            kernel_manager_class=kernel.manager_class({"COMPACT_RUNS": runs}),
+            kernel_manager_class=kernel.manager_class({"COMPACT_RUNS": runs, figures.SMALL: "1"}),
             resources={"metadata": {"path": str(path.parent)}},
             record_timing=False,
             store_widget_state=False,
