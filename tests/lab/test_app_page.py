@@ -116,12 +116,25 @@ def test_a_bad_upload_is_a_sentence_and_a_good_one_works_afterwards(page):
 def test_a_model_for_other_channels_is_a_sentence_that_names_one_that_fits(page):
     page.controls.example.value = "cells, 512 x 512, grey"
     page.wait(30)
-    assert "does not take" in page.controls.fits.value
+    assert "does not take this picture, which has 1" in page.controls.fits.value
     run(page)
     assert "These take it: aerial-swin-unet (shipped), cells-unet (shipped)" in said(page)
     page.controls.model.value = "cells-unet (shipped)"
     run(page)
     assert said(page).startswith("Done")
+
+
+def test_two_models_of_other_classes_have_a_table_each(page):
+    page.controls.example.value = "cells, 512 x 512, grey"
+    page.wait(30)
+    page.controls.model.value, page.controls.other.value = "aerial-swin-unet (shipped)", "cells-unet (shipped)"
+    run(page)
+    assert said(page).startswith("Done") and "Difference" not in page.panels.view.options
+    assert page.panels.table.value.count("<table>") == 2 and "know other classes" in page.panels.differ.value
+    assert set(page.controls.pickers) == {"field", "forest", "water", "road", "building", "background", "cell"}
+    page.panels.view.value, page.panels.shown_class.value = "Probability", "cell"
+    page.panels.make_report.click()
+    assert "download=" in page.panels.report.value
 
 
 def test_stop_ends_the_run_and_the_page_goes_on(page, monkeypatch):

@@ -88,6 +88,13 @@ def test_a_model_that_does_not_fit_the_channels_names_those_that_do(offers, scen
         segment(cells, offer, offer.load(), Plan(128, 0, "blend"))
 
 
+def test_a_model_that_repeats_grey_takes_a_grey_picture(offers):
+    offer, grey = offers["aerial-swin-unet"], aerial(160, 160, seed=1)[0][..., :1]
+    colour = Picture("colour", np.repeat(grey, 3, axis=-1), "example")
+    assert checkpoints.channels_fit(offer, grey)
+    np.testing.assert_array_equal(found(Picture("grey", grey, "example"), offer).best, found(colour, offer).best)
+
+
 def test_a_file_that_goes_bad_after_it_was_listed_is_a_sentence(tmp_path):
     offer = made(tmp_path, in_chans=3, num_classes=2, width=4, depth=2)
     offer.path.write_bytes(offer.path.read_bytes()[:-400])

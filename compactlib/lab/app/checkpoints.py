@@ -45,6 +45,12 @@ class Offer:
         return FAMILIES.get(self.facts["name"], self.facts["name"])
 
     @property
+    def in_chans(self) -> int:
+        """Channels of the pictures that it takes, as far as its file says so."""
+        _, defaults = SEGMENTATION_VARIANTS.get(self.facts["name"], (None, {}))
+        return self.facts["arguments"].get("in_chans", defaults.get("in_chans", 3))
+
+    @property
     def mean(self) -> float | Sequence[float] | None:
         return self.facts.get("mean")
 
@@ -105,10 +111,9 @@ def check_fit(offer: Offer, model: nn.Module, picture: Picture, others: Sequence
 
 def channels_fit(offer: Offer, pixels: np.ndarray) -> bool:
     """Whether the model takes pictures of so many channels, as far as its file says so."""
-    name, channels = offer.facts["name"], pixels.shape[2]
-    kind, defaults = SEGMENTATION_VARIANTS.get(name, (None, {}))
-    wanted = offer.facts["arguments"].get("in_chans", defaults.get("in_chans", 3))
-    return channels == wanted or (kind is SwinUnet and wanted == 3 and channels == 1)
+    kind, _ = SEGMENTATION_VARIANTS.get(offer.facts["name"], (None, {}))
+    channels = pixels.shape[2]
+    return channels == offer.in_chans or (kind is SwinUnet and offer.in_chans == 3 and channels == 1)
 
 
 def _facts(path: Path) -> dict[str, Any] | None:

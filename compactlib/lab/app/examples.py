@@ -32,5 +32,5 @@ EXAMPLES: dict[str, Callable[[], Picture]] = {
     "aerial scene, 768 x 768": lambda: _aerial(768),
     "aerial scene, 2,000 x 2,000": lambda: _aerial(2000),
     "cells, 512 x 512, grey": _cells,
-    "a cup of coffee (no model has seen one)": _photograph,
+    "photograph, a cup of coffee": _photograph,
 }

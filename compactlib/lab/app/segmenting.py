@@ -122,11 +122,14 @@ def segment(
             raise Stopped
         on_tile(done, total)
 
+    pixels = picture.pixels
+    if pixels.shape[2] == 1 and getattr(model, "repeats_grey", False) and np.size(offer.mean) == 3:
+        pixels = np.broadcast_to(pixels, (height, width, 3))  # as the model would do, and before mean and std
     began = time.perf_counter()
     tick(0, 1)
     try:
         scores = predict_tiled(
-            model, picture.pixels, cut.tile, cut.halo, cut.mode, mean=offer.mean, std=offer.std, on_tile=tick
+            model, pixels, cut.tile, cut.halo, cut.mode, mean=offer.mean, std=offer.std, on_tile=tick
         )
     except (ValueError, RuntimeError, TypeError) as error:
         raise ModelError(

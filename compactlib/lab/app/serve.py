@@ -40,7 +40,7 @@ def serve(port: int = 8866, ip: str = "127.0.0.1", token: str | None = None) -> 
         ip=ip,
         port=port,
         token=token,
-        log_level=logging.WARNING,
+        log_level=logging.ERROR,
         tornado_settings={
             "websocket_max_message_size": UPLOAD_LIMIT + 10_000_000,
             # On loopback, requests for any other name come from a page that has bent its own name to this address.

@@ -120,8 +120,10 @@ class Page:
         lines = []
         for label in self._chosen():
             offer = self.offers[label]
-            fits = self.picture is None or channels_fit(offer, self.picture.pixels)
-            lines.append(f"{offer.family}" + ("" if fits else " - does not take a picture of these channels"))
+            classes = ", ".join(map(str, offer.facts.get("classes") or ()))
+            lines.append(f"{offer.family} for {offer.in_chans} channel{'s'[: offer.in_chans - 1]}: {classes}")
+            if self.picture is not None and not channels_fit(offer, self.picture.pixels):
+                lines.append(f"It does not take this picture, which has {self.picture.pixels.shape[2]}.")
         self.controls.fits.value = "".join(f'<div class="seg-small">{escape(line)}</div>' for line in lines)
 
     # A run
