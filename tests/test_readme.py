@@ -12,9 +12,11 @@ import yaml
 
 from compactlib import spark
 from compactlib.__main__ import parser
+from compactlib.lab.catalogue import notebooks
 from compactlib.paths import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "notebooks/README.md")}
+README = PAGES["README.md"]
 ON_SPARK, EXAMPLE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -36,19 +38,28 @@ def test_the_example_on_spark_is_a_call_of_the_function(monkeypatch):
     assert model(torch.zeros(1, 3, 256, 256)).shape[1] == 5  # the classes of a procedural scene, patches of 256
 
 
-@pytest.mark.parametrize("command", re.findall(r"python -m compactlib ([^#\n`]+)", README))
+@pytest.mark.parametrize("command", re.findall(r"python -m compactlib ([^#\n`]+)", "".join(PAGES.values())))
 def test_the_commands_are_known(command):
-    parser().parse_args(command.split())
+    parser().parse_args(command.replace(" --help", "").split())
 
 
-def test_make_targets_and_files_exist():
+@pytest.mark.parametrize("page", PAGES)
+def test_make_targets_and_files_exist(page):
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"`?make ([a-z]+)", README):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    for path in re.findall(r"\]\(([^)h][^)]*)\)", README) + re.findall(
-        r"`((?:notebooks|compactlib|data)/[\w./-]+)`", README
-    ):
-        assert (ROOT / path).exists() or path == "data/cache", path
+    text = PAGES[page]
+    for target in re.findall(r"^make ([a-z]+)|`make ([a-z]+)", text, re.MULTILINE):
+        assert re.search(rf"^{''.join(target)}:", makefile, re.MULTILINE), target
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", text):
+        assert (ROOT / page).parent.joinpath(link).exists(), link
+    for path in re.findall(r"`((?:notebooks|compactlib|data)/[\w./-]+)`", text):
+        assert (ROOT / path).exists() or path in ("data/cache", "notebooks/NN_name.ipynb"), path
+
+
+def test_the_map_of_the_course_counts_the_exercises():
+    rows = re.findall(r"^\| \[(\d\d) .*\| (\d) \+ 1[^|]*\|$", PAGES["notebooks/README.md"], re.MULTILINE)
+    lessons = [notebook for notebook in notebooks() if notebook.is_lesson]
+    checks = {n.number: sum("check" in cell.metadata.get("tags", []) for cell in n.node.cells) for n in lessons}
+    assert {number: int(count) for number, count in rows} == checks
 
 
 def test_conda_installs_what_the_lock_file_says():

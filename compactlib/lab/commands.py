@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from compactlib.lab import board, catalogue, environment, parameters, runner, sweep, sweep_file
+from compactlib.lab import board, catalogue, environment, execute, parameters, runner, sweep, sweep_file
 from compactlib.lab import refresh as refreshing
 from compactlib.lab.catalogue import UsageError
 from compactlib.lab.student import CourseError, make_course
@@ -104,7 +104,8 @@ def slides_command(names: list[str], out: Path) -> int:
     found = [notebook for name in names for notebook in catalogue.find(name) if name != "all" or notebook.is_lesson]
     for notebook in found:
         try:
-            print(make_deck(notebook.path, out / f"{notebook.stem}.html"), flush=True)
+            executed = runs_dir() / notebook.stem / catalogue.SMOKE / execute.DONE  # its pictures are sharper
+            print(make_deck(notebook.path, out / f"{notebook.stem}.html", executed=executed), flush=True)
         except SlideError as error:
             failed = True
             print(error, file=sys.stderr, flush=True)

@@ -217,3 +217,21 @@ def test_the_wheel_holds_template_and_style(tmp_path):
     wheel = next(WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"]))
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"compactlib/lab/slides/deck/{name}" for name in ("index.html.j2", "deck.css", "conf.json")} <= names
+
+
+def test_a_finished_run_lends_its_sharper_pictures(tmp_path):
+    """Papermill's own cell is passed over; a run of another version of the lesson lends nothing."""
+    stored = [marked(code("draw()", picture(80, 40)), "slide"), marked(code("print(1)", printed("1")), "slide")]
+    lesson = new_notebook(cells=[marked(new_markdown_cell("# 77 · A talk"), "slide"), *stored])
+    nbformat.write(lesson, tmp_path / "77_talk.ipynb")
+    injected = new_code_cell("seed = 0", metadata={"tags": ["injected-parameters"]})
+    warning = new_output("stream", name="stderr", text="a progress bar")
+    ran = [injected, code("draw()", warning, picture(160, 80)), code("print(1)", printed("one"))]
+    for source, size, words in (("print(1)", (160, 80), "one"), ("print(2)", (80, 40), "1")):
+        ran[2].source = source
+        nbformat.write(new_notebook(cells=ran), tmp_path / "run.ipynb")
+        deck = make_deck(tmp_path / "77_talk.ipynb", tmp_path / "77.html", executed=tmp_path / "run.ipynb")
+        page = BeautifulSoup(deck.read_text("utf-8"), "html.parser")
+        image = base64.b64decode(page.find("img")["src"].split(",")[1])
+        assert Image.open(io.BytesIO(image)).size == size
+        assert words in page.text and "a progress bar" not in page.text

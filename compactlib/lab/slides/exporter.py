@@ -11,19 +11,23 @@ from traitlets import default
 from compactlib.files import atomic_write
 from compactlib.lab.slides import assets, pictures, standalone, text
 from compactlib.lab.slides.errors import SlideError
+from compactlib.lab.slides.outputs import take_outputs
 
 HERE = Path(__file__).parent
 SHOWN = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]  # and no script
 
 
-def make_deck(notebook: Path, target: Path) -> Path:
+def make_deck(notebook: Path, target: Path, *, executed: Path | None = None) -> Path:
     """Write the notebook as a deck of slides to the HTML file `target` and return it.
 
-    The stored outputs are shown, nothing is executed. Raises SlideError, naming the notebook, where a formula cannot be
+    Nothing is executed. The outputs are those of the finished run `executed`, where its code is the notebook's, and the
+    stored ones otherwise. Raises SlideError, naming the notebook, where a formula cannot be
     drawn, no cell begins a slide, or the deck would load something from elsewhere.
     """
     notebook = Path(notebook)
     node = nbformat.read(notebook, as_version=4)
+    if executed is not None:
+        take_outputs(node, executed)
     try:
         page, _ = DeckExporter().from_notebook_node(
             node, resources={"metadata": {"name": notebook.stem, "path": str(notebook.parent)}}
