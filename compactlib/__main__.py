@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   python -m compactlib scene scene.tif --height 4000 --width 4000 --mask truth.tif
   python -m compactlib patchify scene.tif patches/ --size 256 --step 224 --mask truth.tif
   python -m compactlib segment scene.tif out/ --model unet.safetensors
+  python -m compactlib app                                  segment pictures in a browser
 """
 
 SCENE_COMMANDS = ("scene", "patchify", "segment")  # of compactlib.spark; the others are of compactlib.lab

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from compactlib.lab import app
-from compactlib.lab.app import checkpoints, drawing, serve, view
+from compactlib.lab.app import checkpoints, controls, drawing, serve, view
 from compactlib.raster.aerial import aerial
 from compactlib.segmentation import predict_tiled
 
@@ -194,6 +194,13 @@ def test_without_a_model_the_page_opens_and_says_what_to_do(tmp_path, monkeypatc
     page = opened(tmp_path, monkeypatch)
     run(page)
     assert "no model to choose" in said(page)
+
+
+def test_the_limit_of_jupyterlab_is_told_where_it_holds(monkeypatch):
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
+    assert controls.limits() == app.LIMITS
+    monkeypatch.delenv("SERVER_SOFTWARE")
+    assert "In JupyterLab 10 MB" in controls.limits()
 
 
 def test_it_shows_itself_as_a_widget(page):

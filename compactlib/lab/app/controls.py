@@ -1,5 +1,6 @@
 """The left side of the page: what a person chooses. Widgets only; what they do is in `view`."""
 
+import os
 from collections.abc import Sequence
 from html import escape
 
@@ -15,24 +16,27 @@ WIDE = widgets.Layout(width="auto")
 NAMES = {"description_width": "96px"}
 
 STYLE = """<style>
-.seg-app {font-size: 14px; color: #1f2328; max-width: 1400px; margin: 0 auto; overflow: hidden;}
+.seg-app {font-size: 14px; color: var(--jp-ui-font-color1, #1f2328); max-width: 1400px; margin: 0 auto;
+  overflow: hidden;}
 .seg-app h1 {font-size: 22px; margin: 4px 0 0 0; font-weight: 650;}
-.seg-app h2 {font-size: 14px; margin: 10px 0 2px 0; font-weight: 650; color: #0b5394;}
+.seg-app h2 {font-size: 14px; margin: 10px 0 2px 0; font-weight: 650; color: var(--jp-brand-color0, #0b5394);}
 .seg-app p {margin: 2px 0; line-height: 1.4;}
-.seg-app .seg-small {font-size: 12px; color: #59636e; line-height: 1.35;}
-.seg-app .seg-left {border-right: 1px solid #d8dee4; padding-right: 16px;}
-.seg-app .seg-says {padding: 8px 12px; border-radius: 6px; background: #eef4fb; border: 1px solid #c6dbf2;}
+.seg-app .seg-small {font-size: 12px; color: var(--jp-ui-font-color2, #59636e); line-height: 1.35;}
+.seg-app .seg-left {border-right: 1px solid var(--jp-border-color2, #d8dee4); padding-right: 16px;}
+.seg-app .seg-says {padding: 8px 12px; border-radius: 6px; background: #eef4fb; border: 1px solid #c6dbf2;
+  color: #1f2328;}
 .seg-app .seg-says.seg-error {background: #fff1ee; border-color: #e5a99b; color: #7c1d0b;}
 .seg-app .seg-title {font-weight: 600; text-align: center; overflow-wrap: anywhere;}
-.seg-app .seg-picture img, .seg-app img.seg-picture {border: 1px solid #d8dee4; max-height: 66vh; object-fit: contain;}
+.seg-app img.seg-picture {max-height: 66vh; object-fit: contain;}
 .seg-app .swatch {display: inline-block; width: 12px; height: 12px; margin: 0 6px 0 0; border: 1px solid #8c959f;
   vertical-align: -1px;}
 .seg-app .seg-legend span.seg-entry {margin-right: 16px; white-space: nowrap;}
 .seg-app table {border-collapse: collapse; margin: 4px 0; font-variant-numeric: tabular-nums;}
-.seg-app td, .seg-app th {padding: 3px 12px; border-bottom: 1px solid #d8dee4; text-align: right;}
+.seg-app td, .seg-app th {padding: 3px 12px; border-bottom: 1px solid var(--jp-border-color2, #d8dee4);
+  text-align: right;}
 .seg-app td:first-child, .seg-app th:first-child {text-align: left;}
 .seg-app a.seg-file {display: inline-block; padding: 5px 12px; margin: 2px 8px 2px 0; border-radius: 6px;
-  background: #0b5394; color: white; text-decoration: none;}
+  background: #0b5394; color: white !important; text-decoration: none;}
 .seg-app a.seg-file:hover {background: #083d6d;}
 </style>"""
 
@@ -74,7 +78,7 @@ class Controls:
                 heading("1 · Picture"),
                 self.example,
                 self.upload,
-                widgets.HTML(f'<div class="seg-small">{escape(LIMITS)}</div>'),
+                widgets.HTML(f'<div class="seg-small">{escape(limits())}</div>'),
                 self.picture,
                 heading("2 · Model"),
                 self.model,
@@ -108,6 +112,12 @@ class Controls:
         for widget in (self.run, self.example, self.upload, self.model, self.other):
             widget.disabled = running
         self.stop.disabled = not running
+
+
+def limits() -> str:
+    """What may be uploaded here. JupyterLab ends the connection for more than 10 MB, where nobody has raised that."""
+    served = os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
+    return LIMITS if served else f"{LIMITS}. In JupyterLab 10 MB, unless it was started with more; make app takes all."
 
 
 def heading(text: str) -> widgets.HTML:

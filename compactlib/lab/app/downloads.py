@@ -56,7 +56,8 @@ def mask_tiff(mask: np.ndarray, picture: Picture) -> bytes:
 def area_table(found: Sequence[Segmented], threshold: float, colours: Sequence[Sequence[str]]) -> str:
     """The areas of each class as an HTML table; two runs with the same classes share one. colours: of each run."""
     if len(found) > 1 and found[0].classes != found[1].classes:
-        return "".join(area_table([run], threshold, [own]) for run, own in zip(found, colours, strict=True))
+        pairs = zip(found, colours, strict=True)
+        return "".join(f"<p>{escape(run.offer.label)}</p>{area_table([run], threshold, [own])}" for run, own in pairs)
     metres = found[0].picture.pixel_area is not None
     heads = [f"{escape(run.offer.label)}: pixels" if len(found) > 1 else "pixels" for run in found]
     head = "".join(f"<th>{text}</th><th>%</th>{'<th>m²</th>' if metres else ''}" for text in heads)
