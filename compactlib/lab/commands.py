@@ -126,9 +126,12 @@ def refresh_command(names: list[str]) -> int:
 
 def app_command(port: int, ip: str, no_token: bool) -> int:
     """`app`: serve the segmentation page until Ctrl-C."""
-    if not 0 <= port <= 65535:
-        raise UsageError(f"--port is {port}, expected 0 to 65535.")
+    if not 1 <= port <= 65535:
+        raise UsageError(f"--port is {port}, expected 1 to 65535.")
     from compactlib.lab.app.serve import serve  # here: Voila takes a second to import, and no other command needs it
 
-    serve(port, ip, "" if no_token else None)
+    try:
+        serve(port, ip, "" if no_token else None)
+    except OSError as error:  # an address that this machine does not have
+        raise UsageError(f"The app cannot listen on {ip}: {error}. Leave out --ip for this machine only.") from None
     return 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from compactlib.__main__ import main
 from compactlib.lab import app
 from compactlib.lab.app import checkpoints, controls, drawing, serve, view
 from compactlib.raster.aerial import aerial
@@ -226,3 +227,15 @@ def test_the_page_shows_its_cell_and_no_other():
 
     cells = [new_code_cell("secret"), new_code_cell("page", metadata={"app": True})]
     assert [c.source for c in serve.only_the_page(None, new_notebook(cells=cells), "").cells] == ["page"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"), [(["--port", "70000"], "expected 1 to 65535"), (["--ip", "300.1.1.1"], "cannot listen on")]
+)
+def test_a_wrong_call_is_a_sentence(arguments, told, capsys, monkeypatch):
+    def refuse(*args):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(serve, "serve", refuse)
+    assert main(["app", *arguments]) == 2
+    assert told in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """A run of the app gives what `predict_tiled` gives, counts what NumPy counts, and can be stopped."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from compactlib.lab import app
-from compactlib.lab.app import checkpoints, drawing, segmenting
+from compactlib.lab.app import checkpoints, drawing, segmenting, train_shipped
 from compactlib.lab.app.downloads import area_table, mask_png, mask_tiff, report, stem
 from compactlib.lab.app.segmenting import Plan, Segmented, areas, disagreement, plan, segment
 from compactlib.lab.app.train_shipped import SHIPPED
@@ -58,6 +59,21 @@ def test_the_shipped_models_are_small_and_do_what_their_card_says(offers, scene)
     for name, least in (("aerial-unet", 0.75), ("aerial-swin-unet", 0.5)):
         counts = confusion(found(picture, offers[name], patch=256).best, mask, 5)
         assert mean_iou(counts) > least, name
+
+
+def test_the_script_that_trained_them_writes_a_model_that_is_offered(tmp_path, monkeypatch):
+    made = SHIPPED["cells-unet"]
+    recipe = replace(made.recipe, epochs=1, warmup_epochs=0, crops_per_image=1)
+    monkeypatch.setitem(SHIPPED, "cells-unet", replace(made, scenes=4, recipe=recipe))
+    monkeypatch.setattr(train_shipped, "TESTS", 1)
+    card = train_shipped.train("cells-unet", tmp_path)
+    offer = app.offers(tmp_path)[-1]
+    assert offer.label == "cells-unet (runs)" and offer.facts["classes"] == ["background", "cell"]
+    assert (
+        card["bytes"] == offer.path.stat().st_size
+        and 0 <= card["mean_iou"] <= 1
+        and set(card["iou"]) == set(made.classes)
+    )
 
 
 def test_models_of_runs_are_offered_after_the_shipped_ones_and_nothing_else_is(tmp_path):
