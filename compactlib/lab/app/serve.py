@@ -68,7 +68,6 @@ def configuration() -> Config:
                 "resources": {"upload_limit": UPLOAD_LIMIT},
             },
             "PasswordIdentityProvider": {"allow_password_change": False},
-            "ZMQChannelsWebsocketConnection": {"limit_rate": False},  # pictures and files come at once
             "MappingKernelManager": {"cull_idle_timeout": IDLE, "cull_interval": 60, "cull_connected": False},
         }
     )
