@@ -20,7 +20,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 VOLATILE = ("execution", "papermill", "ExecuteTime", "scrolled", "trusted")
 LIMIT = 150_000  # bytes; a notebook in the repository stays under it
 # Colours of a PNG and quality of a JPEG; the best that is small enough is taken.
-QUALITIES = ((128, 85), (64, 75), (32, 65), (24, 50), (24, 40), (24, 30), (24, 20), (24, 15))
+QUALITIES = ((128, 85), (64, 75), (32, 65), (24, 50), (24, 40), (24, 30), (24, 20), (24, 15), (16, 12), (16, 10))
 
 
 class RefreshError(RuntimeError):

@@ -227,11 +227,11 @@ def test_a_finished_run_lends_its_sharper_pictures(tmp_path):
     injected = new_code_cell("seed = 0", metadata={"tags": ["injected-parameters"]})
     warning = new_output("stream", name="stderr", text="a progress bar")
     ran = [injected, code("draw()", warning, picture(160, 80)), code("print(1)", printed("one"))]
-    for source, size, words in (("print(1)", (160, 80), "one"), ("print(2)", (80, 40), "1")):
+    for source, pixels, words in (("print(1)", (160, 80), "one"), ("print(2)", (80, 40), "1")):
         ran[2].source = source
         nbformat.write(new_notebook(cells=ran), tmp_path / "run.ipynb")
         deck = make_deck(tmp_path / "77_talk.ipynb", tmp_path / "77.html", executed=tmp_path / "run.ipynb")
         page = BeautifulSoup(deck.read_text("utf-8"), "html.parser")
         image = base64.b64decode(page.find("img")["src"].split(",")[1])
-        assert Image.open(io.BytesIO(image)).size == size
+        assert Image.open(io.BytesIO(image)).size == pixels
         assert words in page.text and "a progress bar" not in page.text
