@@ -166,9 +166,10 @@ def test_mishaps_are_sentences_and_another_visitor_notices_nothing(visitor, tmp_
     page.get_by_label("Model").select_option("cells-unet (shipped)")
     run(page)
     says(page, "1 channel; large.png has 3. These take it")
-    page.get_by_label("Model").select_option("aerial-unet (shipped)")
+    page.get_by_label("Model").select_option("aerial-swin-unet (shipped)")
+    page.get_by_label("Compare with").select_option("aerial-unet (shipped)")  # two models: time enough to stop them
     run(page)
-    expect(page.get_by_text(re.compile(r"[1-9]\d* of \d+ patches"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"[1-9]\d* of \d+ patches"))).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Stop").click()
     says(page, "Stopped")
 
