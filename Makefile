@@ -48,7 +48,8 @@ nbval: $(READY)  ## compare every notebook's outputs only (JOBS=1 THREADS=2: one
 		$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 lab: $(READY)    ## open the course in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=notebooks notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --notebook-dir=notebooks --ServerApp.tornado_settings="{'websocket_max_message_size': 210000000}" \
+		notebooks/00_start_here.ipynb
 
 app: $(READY)    ## serve the segmentation app as a page of its own, and print its address
 	$(BIN)/python -m compactlib app
