@@ -19,6 +19,7 @@ from compactlib.lab.parameters import Parameter, ParameterError
 from compactlib.lab.plan import run_name
 from compactlib.lab.run import Run
 from compactlib.paths import NOTEBOOKS, runs_dir
+from compactlib.training.subnormal import flush_subnormals
 
 REQUIRED = {"seed": "int", "device": "str", "run_dir": "str"}
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -26,7 +27,7 @@ INTERACTIVE = "interactive"
 
 
 def start(notebook: str, namespace: dict[str, Any], ranges: Mapping[str, Collection] | None = None) -> Run:
-    """Check the parameters of a notebook, seed Python, NumPy and PyTorch, and return the run.
+    """Check the parameters of a notebook, set PyTorch up, seed it, NumPy and Python, and return the run.
 
     `notebook` is the file's stem ("03_cct"), `namespace` is `globals()`. `ranges` bounds parameters further: two
     numbers in a tuple are the lowest and the highest value allowed, any other collection holds the allowed values;
@@ -48,6 +49,7 @@ def start(notebook: str, namespace: dict[str, Any], ranges: Mapping[str, Collect
     own_folder = run_name(profile, overrides) if injected else None
     path, lock = _open_folder(notebook, params["run_dir"], own_folder, namespace.get("_lab_run"))
     folders.write_params(path, params)
+    flush_subnormals()
     random.seed(params["seed"])
     np.random.seed(params["seed"])
     torch.manual_seed(params["seed"])

@@ -10,6 +10,7 @@ from compactlib.training.folds import folds
 from compactlib.training.mask_recipe import MaskRecipe
 from compactlib.training.recipe import Recipe
 from compactlib.training.seeding import seeded
+from compactlib.training.subnormal import flush_subnormals
 
 __all__ = [
     "BaseRecipe",
@@ -21,6 +22,7 @@ __all__ = [
     "Recipe",
     "evaluate",
     "fit",
+    "flush_subnormals",
     "folds",
     "load_run",
     "save_weights",

@@ -17,6 +17,7 @@ from compactlib.training.run_state import BestWeights, finish_epoch, held, start
 from compactlib.training.schedule import Schedule, stands_still
 from compactlib.training.seeding import seeded
 from compactlib.training.segmentation import Segmentation
+from compactlib.training.subnormal import flush_subnormals
 
 Data = ImageData | SegmentationData
 Task = Classification | Segmentation
@@ -63,6 +64,7 @@ def fit(
     before it stays as `previous.safetensors` and serves where that is damaged), `best.safetensors` (the weights alone)
     and `metrics.jsonl`, each whole or not at all. A run that was killed goes on from its last epoch when it is called
     again with the same arguments; on a CPU it ends with the same weights, bit for bit, unless the clock sets the pace.
+    From then on, this thread takes numbers below 1.2e-38 for zero (`flush_subnormals`).
 
     Args:
         resume: go on from what is in `out`; False starts anew.
@@ -76,6 +78,7 @@ def fit(
         DivergedError: the loss is not finite; names epoch, step and learning rate.
         MemoryError: a batch does not fit the GPU's memory; names a batch size to try.
     """
+    flush_subnormals()
     with held(out):
         return _fit(model, data, recipe, out, torch.device(device), resume, progress)
 
