@@ -10,10 +10,14 @@ import pytest
 
 from compactlib.lab.catalogue import notebooks
 
+ENOUGH = 7  # code cells that prove the point in seconds
 
-def before_training(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook up to its first cell that is not compared, the training: enough to prove the point in seconds."""
-    cut = next(i for i, cell in enumerate(node.cells) if "nbval-ignore-output" in cell.metadata.get("tags", []))
+
+def beginning(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook's first code cells, up to the first that is not compared: the training."""
+    code = [i for i, cell in enumerate(node.cells) if cell.cell_type == "code"]
+    ignored = [i for i in code if "nbval-ignore-output" in node.cells[i].metadata.get("tags", [])]
+    cut = min(code[ENOUGH], *ignored)
     short = copy.deepcopy(node)
     short.cells = short.cells[:cut]
     return short
@@ -29,7 +33,7 @@ def last_printed(node: nbformat.NotebookNode) -> tuple[int, nbformat.NotebookNod
 
 @pytest.mark.parametrize("notebook", notebooks(), ids=lambda n: n.stem)
 def test_a_changed_output_turns_it_red(notebook, tmp_path, monkeypatch):
-    node = before_training(notebook.node)
+    node = beginning(notebook.node)
     index, output = last_printed(node)
     output.text = re.sub(r"\w(?=\W*$)", lambda m: "y" if m[0] == "x" else "x", output.text)
     path = tmp_path / notebook.path.name
