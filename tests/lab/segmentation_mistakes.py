@@ -58,6 +58,11 @@ def forbidden_instead(length, window, shift):
     return came_around[:, :, None] != came_around[:, None, :]
 
 
+def rolled_to_the_right(length, window, shift):
+    came_around = torch.roll(torch.arange(length), shift).reshape(-1, window) >= length - shift
+    return came_around[:, :, None] == came_around[:, None, :]
+
+
 def torn_apart(x, d):
     b, height, width, _ = x.shape
     return x.reshape(b, 2 * height, 2 * width, d)
@@ -88,7 +93,11 @@ MISTAKES = {
     ],
     "06.1": [(16, "one row"), (4096, "divide by the patch")],
     "06.2": [(only_reshaped, "strips"), (rows_and_columns_exchanged, "exchanged")],
-    "06.3": [(everything_allowed, "All pairs"), (forbidden_instead, "exchanged")],
+    "06.3": [
+        (everything_allowed, "All pairs"),
+        (forbidden_instead, "exchanged"),
+        (rolled_to_the_right, "to the right"),
+    ],
     "07.1": [(12, "one side"), (9216, "first stage")],
     "07.2": [(torn_apart, "tears"), (channels_first_in_the_token, "(p q d)")],
     "07.3": [(coefficient_instead, "missing to 1"), (no_squares, "Squares below")],

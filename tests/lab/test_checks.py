@@ -57,6 +57,10 @@ def softmax_over_the_score_axis(x, weight, bias):
     return ((x @ weight.T + bias).softmax(dim=-1) * x).sum(dim=1)
 
 
+def class_token_left_in(x, weight, bias):
+    return axis_left_in(torch.cat([torch.zeros(len(x), 1, x.shape[2]), x], dim=1), weight, bias).squeeze(1)
+
+
 def axis_left_in(x, weight, bias):
     return (x @ weight.T + bias).softmax(dim=1).transpose(1, 2) @ x
 
@@ -102,6 +106,12 @@ def moves_down(images, pixels):
     return moved
 
 
+def moves_left(images, pixels):
+    moved = np.zeros_like(images)
+    moved[:, :, :-pixels] = images[:, :, pixels:]
+    return moved
+
+
 def changes_its_input(images, pixels):
     images[:, :, pixels:] = images[:, :, :-pixels].copy()
     images[:, :, :pixels] = 0
@@ -116,7 +126,12 @@ MISTAKES = {
     "01.2": [(4 * 256 * 256, "has a bias"), (4 * 256 * 256 + 4 * 256, "have no bias")],
     "01.3": [(no_square_root, "square root"), (divided_by_d, "not by d"), (softmax_over_queries, "wrong axis")],
     "02.1": [(129, "goes away"), (127, "sign"), (1, "positional")],
-    "02.2": [(mean_of_tokens, "the same"), (softmax_over_the_score_axis, "wrong axis"), (axis_left_in, "squeeze")],
+    "02.2": [
+        (mean_of_tokens, "the same"),
+        (softmax_over_the_score_axis, "wrong axis"),
+        (axis_left_in, "squeeze"),
+        (class_token_left_in, "left in the pool"),
+    ],
     "02.3": [
         ([0, 0, 0, 0], "the mean"),
         ([-1000, 0, 0, 0], "smallest"),
@@ -130,7 +145,7 @@ MISTAKES = {
         (without_relu, "ReLU"),
         (without_padding, "padding"),
     ],
-    "03.3": [(goes_round, "black"), (moves_down, "down"), (changes_its_input, "work on a copy")],
+    "03.3": [(goes_round, "black"), (moves_down, "down"), (moves_left, "left"), (changes_its_input, "work on a copy")],
     **ablation_mistakes.MISTAKES,
     **experiment_mistakes.MISTAKES,
     **segmentation_mistakes.MISTAKES,

@@ -152,6 +152,7 @@ def seq_pool(function: Any) -> None:
     """Equation 1 of the paper."""
     x, weight, bias = _random(3, 6, 4), 2 * _random(1, 4), _random(1)
     scores = x @ weight.T + bias  # (3, 6, 1)
+    with_zeros = torch.cat([bias.expand(3, 1, 1), scores], dim=1).softmax(dim=1)[:, 1:]
     same_tensor(
         call(function, x, weight, bias),
         (scores.softmax(dim=1) * x).sum(dim=1),
@@ -159,6 +160,9 @@ def seq_pool(function: Any) -> None:
             "Every token counts the same: where do the scores come in?": x.mean(1),
             "The weights are all one: the softmax runs over the wrong axis.": x.sum(1),
             "The scores went in without a softmax.": (scores * x).sum(1),
+            "A class token was left in the pool: it takes a share of the weights. There is none.": (with_zeros * x).sum(
+                1
+            ),
             "The extra axis of length 1 is still there: squeeze it.": (scores.softmax(1) * x).sum(1, keepdim=True),
         },
         "One score per token, softmax over the tokens, then the weighted sum of the tokens.",

@@ -150,6 +150,7 @@ def allowed(function: Any) -> None:
         # One row of windows of the two-dimensional mask, its first row of tokens: nothing came around from below.
         expected = (shift_mask(2 * window, length, window, shift) == 0)[: length // window, :window, :window]
         near = (position[:, :, None] - position[:, None, :]).abs() < window - shift
+        back = torch.roll(torch.arange(length), shift).reshape(-1, window) >= length - shift
         same_tensor(
             result.bool(),
             expected,
@@ -157,6 +158,9 @@ def allowed(function: Any) -> None:
                 "True and False are exchanged: True where two tokens *may* look at each other.": ~expected,
                 "All pairs are allowed. In the last window, tokens from the start of the row meet others.": (
                     torch.ones_like(expected)
+                ),
+                "That row was rolled to the right: tokens came around to the first window. It is rolled to the left.": (
+                    back[:, :, None] == back[:, None, :]
                 ),
                 "In a window that nothing came around to, all pairs are allowed, far apart or not.": near,
             },
