@@ -117,7 +117,8 @@ def accuracy_against(records: Iterable[Record], what: str = "parameters", *, dat
     for k, (family, group) in enumerate(found.items()):
         x, y, _ = zip(*group, strict=True)
         axis.scatter(x, y, s=90, color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)], label=family)
-    if what == "parameters" and (theirs := _of_paper(dataset)):
+    theirs = _of_paper(dataset) if what == "parameters" else []
+    if theirs:
         x, y, _ = zip(*theirs, strict=True)
         axis.scatter(x, y, s=90, facecolor="none", edgecolor="grey", label=PAPER)
         _name_points(axis, theirs, "grey")
@@ -126,9 +127,10 @@ def accuracy_against(records: Iterable[Record], what: str = "parameters", *, dat
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))
     axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.margins(0.14)
-    low, high = axis.get_xlim()
-    axis.set_xlim(min(low, (low * high / 6) ** 0.5), max(high, (low * high * 6) ** 0.5))  # a factor of six, at least
+    axis.margins(y=0.14)
+    costs = [x for x, _, _ in [*theirs, *(point for group in found.values() for point in group)]]
+    middle, width = (min(costs) * max(costs)) ** 0.5, max(2.5, 1.5 * (max(costs) / min(costs)) ** 0.5)
+    axis.set_xlim(middle / width, middle * width)
     axis.set(xlabel=COSTS[what], ylabel="test accuracy (%)", title=dataset)
     figure.legend(loc="outside lower center", ncols=min(5, len(found) + 1), frameon=False)
     return figure

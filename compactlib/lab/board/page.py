@@ -19,6 +19,7 @@ from compactlib.paths import runs_dir
 
 ALL = "all"
 DPI = 100  # of the pictures on the page
+PICTURE = dict(width="auto", max_width="100%", object_fit="contain", align_self="flex-start")
 AT_FIRST = 6  # learning curves that are drawn before anybody has chosen
 
 
@@ -35,16 +36,16 @@ class BoardPage:
         self.notebook = widgets.Dropdown(description="Notebook", layout=wide, options=[ALL])
         self.data = widgets.Dropdown(description="Data", layout=wide, options=[ALL])
         self.model = widgets.Text(description="Model", placeholder="CCT-*", layout=wide, continuous_update=False)
-        self.reload = widgets.Button(description="Read the runs again", icon="refresh")
+        self.reload = widgets.Button(description="Read again", icon="refresh", tooltip="Read all runs anew")
         self.write = widgets.Button(description="Export", tooltip="Markdown, LaTeX and PNG of what is chosen")
         self.message = widgets.HTML()
 
         self.board = widgets.HTML()
         self.trainings = widgets.SelectMultiple(description="Trainings", rows=8, layout=widgets.Layout(width="520px"))
         self.against = widgets.ToggleButtons(options=["epoch", "seconds"], description="Over")
-        self.curves = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+        self.curves = widgets.Image(format="png", layout=PICTURE)
         self.what = widgets.ToggleButtons(options=list(figures.COSTS), description="Against")
-        self.accuracy = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+        self.accuracy = widgets.Image(format="png", layout=PICTURE)
         self.paper = widgets.Dropdown(description="Table", layout=wide)
         self.answer = widgets.HTML()
         self.tabs = widgets.Tab(
@@ -73,7 +74,8 @@ class BoardPage:
 
     def read(self) -> None:
         """Read all runs anew, and show them."""
-        self.records = [*collect(COMMITTED), *collect(self.folder)]
+        mine = collect(self.folder)
+        self.records = [*(record for record in collect(COMMITTED) if record not in mine), *mine]
         for menu, found in (
             (self.notebook, {record.notebook for record in self.records}),
             (self.data, {result.dataset for record in self.records for result in record.results}),
@@ -141,4 +143,4 @@ class BoardPage:
 
 
 def _html(table: Table) -> str:
-    return f'<div style="line-height: 1.4">{table._repr_html_()}</div>'
+    return f"<style>.board td, .board th {{padding: 2px 10px}}</style><div class='board'>{table._repr_html_()}</div>"
