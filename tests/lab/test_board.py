@@ -179,3 +179,10 @@ def test_the_page_reads_new_runs_and_keeps_the_choice(runs):
     results.write(record_of(notebook="04_ablations", run="x", results=[cct(0.5)]), runs / "04_ablations" / "x")
     page.reload.click()
     assert page.data.value == "digits" and "04_ablations" in page.notebook.options
+
+
+def test_the_page_says_which_record_it_cannot_read(runs):
+    (runs / "03_cct" / "seed=0" / "result.json").write_text("{")
+    page = board.BoardPage(runs)
+    assert "result.json is not valid JSON" in page.message.value
+    assert [record.run for record in board.select(page.records, notebook="03_cct")] == ["seed=1"]

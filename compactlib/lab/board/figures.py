@@ -17,6 +17,7 @@ from compactlib.lab.results import FILE, Record, Result
 
 Rows = Sequence[Mapping[str, float]]
 Point = tuple[float, float, str]  # parameters or seconds, accuracy in per cent, name
+FAMILIES = ("ViT-Lite", "CVT", "CCT")  # they have the same colours in every picture
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 COSTS = {"parameters": "parameters", "seconds": "training time (s)"}
 PAPER = "the paper's CCT"
@@ -114,7 +115,9 @@ def accuracy_against(records: Iterable[Record], what: str = "parameters", *, dat
     if not found:
         raise ValueError(f"no test accuracy with {COSTS[what]}" + (f" on {dataset}" if dataset else ""))
     figure, axis = plt.subplots(figsize=(9.5, 5), layout="constrained")
-    for k, (family, group) in enumerate(found.items()):
+    families = [*FAMILIES, *(family for family in found if family not in FAMILIES)]
+    for family, group in found.items():
+        k = families.index(family)
         x, y, _ = zip(*group, strict=True)
         axis.scatter(x, y, s=90, color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)], label=family)
     theirs = _of_paper(dataset) if what == "parameters" else []
@@ -159,10 +162,13 @@ def _of_paper(dataset: str) -> list[Point]:
 
 
 def _name_points(axis: Axes, found: list[Point], colour: str) -> None:
-    """A name at each point, and only at the best of the points that bear it."""
-    best = {}
+    """A name at each point, and only at the best of the points that bear it; below, where another is close above."""
+    best: dict[str, tuple[float, float]] = {}
     for x, y, name in found:
         if name not in best or y > best[name][1]:
             best[name] = (x, y)
-    for name, place in list(best.items())[:12]:
-        axis.annotate(name, place, (0, 9), textcoords="offset points", ha="center", fontsize=12, color=colour)
+    span = max((y for _, y, _ in found), default=0) - min((y for _, y, _ in found), default=0)
+    for name, (x, y) in list(best.items())[:12]:
+        crowded = any(0 < b - y < 0.3 * span and 0.7 < a / x < 1.4 for a, b in best.values())
+        place = (0, -20) if crowded else (0, 9)
+        axis.annotate(name, (x, y), place, textcoords="offset points", ha="center", fontsize=12, color=colour)

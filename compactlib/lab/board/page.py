@@ -1,5 +1,6 @@
 """The board as a page of a notebook: choose runs above, look at them below, write them to files."""
 
+import warnings
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -32,6 +33,7 @@ class BoardPage:
     def __init__(self, runs: str | Path | None = None):
         self.folder = Path(runs or runs_dir())
         self.records: list[Record] = []
+        self.unread: list[str] = []  # what is wrong with the records that are left out
         wide = widgets.Layout(width="260px")
         self.notebook = widgets.Dropdown(description="Notebook", layout=wide, options=[ALL])
         self.data = widgets.Dropdown(description="Data", layout=wide, options=[ALL])
@@ -73,8 +75,11 @@ class BoardPage:
         return self.widget._repr_mimebundle_(**kwargs)
 
     def read(self) -> None:
-        """Read all runs anew, and show them."""
-        mine = collect(self.folder)
+        """Read all runs anew, and show them; what cannot be read is said on the page."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            mine = collect(self.folder)
+        self.unread = [str(warning.message) for warning in caught]
         self.records = [*(record for record in collect(COMMITTED) if record not in mine), *mine]
         for menu, found in (
             (self.notebook, {record.notebook for record in self.records}),
@@ -97,7 +102,8 @@ class BoardPage:
         """Bring everything on the page up to what is chosen."""
         chosen = self.chosen
         count = sum(len(record.results) for record in chosen)
-        self.message.value = f"{count} results of {len(chosen)} runs in {escape(self.folder.name)}/ and data/results/."
+        said = f"{count} results of {len(chosen)} runs in {self.folder.name}/ and data/results/."
+        self.message.value = "<br>".join(escape(line) for line in (said, *self.unread))
         self.board.value = _html(table_of(chosen))
         self._histories = figures.histories(chosen)
         self.trainings.options = list(self._histories)
