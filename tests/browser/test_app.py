@@ -1,10 +1,8 @@
 """The app as its users meet it: served by the command, opened in Chromium, a picture in, the right mask out."""
 
 import io
-import os
 import re
 import select
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -22,14 +20,7 @@ from compactlib.paths import ROOT
 from compactlib.raster.aerial import aerial
 from compactlib.raster.generate import write_scene
 from compactlib.segmentation import predict_tiled
-
-PATIENCE = 90_000  # ms: a kernel imports PyTorch first, on a machine that may have other work
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+from tests.browser.serving import PATIENCE, free_port, served, visitors
 
 
 @pytest.fixture(scope="module")
@@ -37,37 +28,15 @@ def address(tmp_path_factory):
     """Where `python -m compactlib app` says that it is, token included."""
     runs = tmp_path_factory.mktemp("runs")
     command = [sys.executable, "-m", "compactlib", "app", "--port", str(free_port())]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, "COMPACT_RUNS": str(runs)}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
+    with served(command, COMPACT_RUNS=str(runs)) as process:
         assert select.select([process.stdout], [], [], 90)[0], "the app said nothing for 90 s"
         yield re.search(r"http://127\.0\.0\.1:\d+/\?token=\S{30,}", process.stdout.readline())[0]
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.fixture
 def visitor(chromium, address):
-    """Opens the page as somebody new; whatever the browser calls an error is one at the end."""
-    contexts, wrong = [], []
-
-    def open_page():
-        contexts.append(chromium.new_context(viewport={"width": 1280, "height": 1100}))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        page.on("requestfailed", lambda request: wrong.append(request.url))
-        page.goto(address)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    with visitors(chromium, address) as open_page:
+        yield open_page
 
 
 def says(page, text):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compactlib.lab import Paper, Result, board, results
+from compactlib.lab import Paper, Result, board, papers, results
 from compactlib.lab.board import figures
 from compactlib.lab.tables import Table
 from tests.lab.samples import record_of
@@ -78,6 +78,29 @@ def test_what_is_not_comparable_never_stands_beside_the_papers_number(runs):
     (row,) = board.paper_tables(other)["cct_table_11"].rows
     assert row[3:5] == ("-", "-") and row[6] == "50.00 % not comparable: 3 epochs"
     assert board.coverage(other).rows == (("cct_table_11", "1", "0"),)
+
+
+def test_a_whole_table_is_the_papers_with_ours_in_its_cell(runs):
+    printed = papers.load_table("cct_table_11")
+    table = board.whole_table("cct_table_11", board.collect(runs))
+    assert table.columns == tuple(printed[0]) and len(table.rows) == len(printed)
+    changed = [(new, old) for row, before in zip(table.rows, printed, strict=True)
+               for new, old in zip(row, before.values(), strict=True) if new != old]  # fmt: skip
+    value = board.paper_value("cct_table_11", "CCT-7/3x1", "C-10")
+    assert changed == [(f"{value:.2f}% (ours 95.00 ± 1.41, {95 - value:+.2f})", f"{value:.2f}%")]
+    other = replace(board.collect(runs)[1], results=[cct(0.5, comparable=False, note="3 epochs")])
+    assert board.whole_table("cct_table_11", [other]).rows == tuple(tuple(row.values()) for row in printed)
+    with pytest.raises(KeyError, match="There is no paper table 'cct_table_99'"):
+        board.whole_table("cct_table_99", [])
+
+
+def test_a_whole_table_tells_rows_of_one_name_apart(runs):
+    where = {"PE": "Sinusoidal"}
+    paper = Paper("cct_table_7", "CCT-7/3x1", "CIFAR-10", where=where)
+    result = Result("CCT-7/3x1", "cifar10", 0.9, paper=paper, comparable=True)
+    table = board.whole_table("cct_table_7", [replace(board.collect(runs)[0], results=[result])])
+    (row,) = [row for row in table.rows if any("ours" in text for text in row)]
+    assert "Sinusoidal" in row and "(ours 90.00, " in row[table.columns.index("CIFAR-10")]
 
 
 def test_only_tables_with_results_are_there(runs):
@@ -162,6 +185,8 @@ def test_the_page_shows_what_is_chosen_and_exports_it(runs):
     assert {record.notebook for record in page.chosen} == {"03_cct"}
     assert "CVT" not in page.board.value and page.trainings.options == ()
     assert page.curves.layout.display == "none" and page.paper.value == "cct_table_11" and "± 1.41" in page.answer.value
+    page.paper.value = "swin_unet_table_1"
+    assert "No run here has a number of this table" in page.answer.value and "TransUnet" in page.answer.value
     before = page.accuracy.value
     page.what.value = "seconds"
     assert page.accuracy.value != before

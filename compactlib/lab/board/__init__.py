@@ -4,7 +4,7 @@ from compactlib.lab.board import figures
 from compactlib.lab.board.export import export
 from compactlib.lab.board.page import BoardPage
 from compactlib.lab.board.records import COMMITTED, collect, select, table
-from compactlib.lab.board.tables import coverage, paper_tables
+from compactlib.lab.board.tables import coverage, paper_tables, whole_table
 from compactlib.lab.papers import paper_value
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "paper_value",
     "select",
     "table",
+    "whole_table",
 ]

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from compactlib.lab.board import figures
 from compactlib.lab.board.export import as_png, export
 from compactlib.lab.board.records import COMMITTED, collect, select, table_of
-from compactlib.lab.board.tables import paper_tables
+from compactlib.lab.board.tables import paper_tables, whole_table
 from compactlib.lab.figures import STYLE
+from compactlib.lab.papers import table_names
 from compactlib.lab.results import Record
 from compactlib.lab.tables import Table
 from compactlib.paths import runs_dir
@@ -55,7 +56,7 @@ class BoardPage:
                 widgets.Box([self.board], layout=widgets.Layout(overflow="auto", max_height="560px")),
                 widgets.VBox([widgets.HBox([self.trainings, self.against]), self.curves]),
                 widgets.VBox([self.what, self.accuracy]),
-                widgets.VBox([self.paper, self.answer]),
+                widgets.VBox([self.paper, widgets.Box([self.answer], layout=widgets.Layout(overflow="auto"))]),
             ],
             titles=["All results", "Learning curves", "Accuracy", "The paper's tables"],
         )
@@ -106,10 +107,13 @@ class BoardPage:
         self.message.value = "<br>".join(escape(line) for line in (said, *self.unread))
         self.board.value = _html(table_of(chosen))
         self._histories = figures.histories(chosen)
+        self.trainings.value = ()  # or the browser would look for what was chosen among the new options
         self.trainings.options = list(self._histories)
         self.trainings.value = tuple(self._histories)[:AT_FIRST]
-        before, self.paper.options = self.paper.value, list(paper_tables(chosen))
-        self.paper.value = before if before in self.paper.options else next(iter(self.paper.options), None)
+        self._answers = paper_tables(chosen)
+        before, answered = self.paper.value, list(self._answers)
+        self.paper.options = [*answered, *(name for name in table_names() if name not in answered)]
+        self.paper.value = before or self.paper.options[0]
         self._draw_curves()
         self._draw_accuracy()
         self._show_paper()
@@ -132,10 +136,10 @@ class BoardPage:
                 image.value = as_png(make(), DPI)
 
     def _show_paper(self) -> None:
-        if self.paper.value:
-            self.answer.value = _html(paper_tables(self.chosen)[self.paper.value])
-        else:
-            self.answer.value = "No run here has a number that stands in a table of the paper."
+        """What runs have to say to the table, and below it the table as the paper prints it."""
+        name = self.paper.value
+        said = _html(self._answers[name]) if name in self._answers else "<p>No run here has a number of this table.</p>"
+        self.answer.value = f"{said}<h4>{escape(name)}, whole</h4>{_html(whole_table(name, self.chosen))}"
 
     def _export(self) -> None:
         folder = self.folder / "board"

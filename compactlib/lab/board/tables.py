@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from compactlib.lab.papers import Paper
+from compactlib.lab.papers import Paper, load_table
 from compactlib.lab.results import DASH, Record, Result, remark
 from compactlib.lab.tables import Table
 
@@ -20,21 +20,24 @@ class Answer:
     def comparable(self) -> list[Result]:
         return [result for _, result in self.found if result.comparable]
 
-    def row(self) -> tuple[str, ...]:
-        """row, column, paper, ours, difference, runs, remark; several comparable runs give mean and deviation."""
-        paper, unit = self.paper.value(), self.found[0][1].unit
-        scale = 100 if unit == "fraction" else 1
+    def ours(self) -> tuple[str, str]:
+        """Mean of the comparable results, with the deviation of several, and its difference from the paper's number."""
+        scale = 100 if self.found[0][1].unit == "fraction" else 1
         values = [scale * result.value for result in self.comparable]
-        ours = difference = DASH
-        if values:
-            spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-            ours, difference = f"{statistics.fmean(values):.2f}{spread}", f"{statistics.fmean(values) - paper:+.2f}"
+        if not values:
+            return DASH, DASH
+        spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+        return f"{statistics.fmean(values):.2f}{spread}", f"{statistics.fmean(values) - self.paper.value():+.2f}"
+
+    def row(self) -> tuple[str, ...]:
+        """row, column, paper, ours, difference, runs, remark."""
+        ours, difference = self.ours()
         others = [result for _, result in self.found if not result.comparable]
         said = dict.fromkeys(f"{result.ours()} {remark(result)}" for result in others)
         where = "".join(f", {column} {entry}" for column, entry in self.paper.where.items())
         runs = ", ".join(dict.fromkeys(record.run for record, _ in self.found))
-        name = f"{self.paper.row}{where}"
-        return (name, self.paper.column, f"{paper:.2f}", ours, difference, runs, "" if values else "; ".join(said))
+        name, paper = f"{self.paper.row}{where}", f"{self.paper.value():.2f}"
+        return (name, self.paper.column, paper, ours, difference, runs, "" if self.comparable else "; ".join(said))
 
 
 def answers(records: Iterable[Record]) -> dict[str, list[Answer]]:
@@ -61,6 +64,23 @@ def paper_tables(records: Iterable[Record]) -> dict[str, Table]:
         name: Table(columns, tuple(answer.row() for answer in found), ("paper", "ours", "difference"))
         for name, found in answers(records).items()
     }
+
+
+def whole_table(name: str, records: Iterable[Record]) -> Table:
+    """A paper's table as it is printed; a number that comparable runs have an answer to is followed by ours.
+
+    "96.53% (ours 96.10, -0.43)": in the unit of the paper's number. Raises KeyError for an unknown table.
+    """
+    printed = load_table(name)
+    columns = tuple(printed[0])
+    rows = [dict(row) for row in printed]
+    for answer in answers(records).get(name, []):
+        cell = {columns[0]: answer.paper.row, **answer.paper.where}
+        if answer.comparable:
+            for row, before in zip(rows, printed, strict=True):
+                if cell.items() <= before.items():
+                    row[answer.paper.column] += " (ours {}, {})".format(*answer.ours())
+    return Table(columns, tuple(tuple(row.values()) for row in rows))
 
 
 def coverage(records: Iterable[Record]) -> Table:
