@@ -90,7 +90,7 @@ KILLED = """
 import sys
 from compactlib.raster.generate import write_scene
 if __name__ == "__main__":
-    write_scene(sys.argv[1] + "/scene.tif", 60_000, 60_000, mask=sys.argv[1] + "/mask.tif", workers=int(sys.argv[2]))
+    write_scene(sys.argv[1] + "/scene.tif", 20_000, 20_000, mask=sys.argv[1] + "/mask.tif", workers=int(sys.argv[2]))
 """
 
 
