@@ -18,17 +18,6 @@ EVIL = "<script>alert(1)</script>"
 
 
 @pytest.fixture(scope="module")
-def offers():
-    return {offer.path.stem: offer for offer in app.offers()}
-
-
-@pytest.fixture(scope="module")
-def scene():
-    image, mask = aerial(320, 400, seed=91_000)
-    return Picture("scene", image, "example", pixel_area=0.25), mask
-
-
-@pytest.fixture(scope="module")
 def run(offers, scene):
     return found(scene[0], offers["aerial-unet"])
 

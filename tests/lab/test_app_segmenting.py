@@ -18,18 +18,6 @@ from compactlib.raster.aerial import aerial
 from compactlib.segmentation import confusion, mean_iou, predict_tiled
 from tests.lab.app_samples import found, made
 
-
-@pytest.fixture(scope="module")
-def offers():
-    return {offer.path.stem: offer for offer in app.offers()}
-
-
-@pytest.fixture(scope="module")
-def scene():
-    image, mask = aerial(320, 400, seed=91_000)
-    return Picture("scene", image, "example", pixel_area=0.25), mask
-
-
 # Models
 
 
