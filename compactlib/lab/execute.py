@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from compactlib.lab import kernel
 from compactlib.lab.terminal import plain
 
 DONE, FAILED, RUNNING = "notebook.ipynb", "notebook.failed.ipynb", "notebook.running.ipynb"
+STARTS = 3  # how often a kernel is started that dies before its first cell
 # What papermill logs, this module says itself. Without a handler it would break into the line of progress.
 logging.getLogger("papermill").addHandler(logging.NullHandler())
 # A kernel that was told to end is dead, which nbclient notes in a task that nobody waits for any more. Where a kernel
@@ -54,19 +56,21 @@ def execute(
         (folder / name).unlink(missing_ok=True)
     running = folder / RUNNING
     watch = _Watch(nbformat.read(source, as_version=4), timeout, progress)
+    call = partial(
+        papermill.execute_notebook,
+        source,
+        running,
+        parameters=values,
+        kernel_name=kernel.NAME,
+        language="python",
+        cwd=source.parent,
+        progress_bar=False,
+        kernel_manager_class=kernel.manager_class(env),
+        timeout_func=watch.remaining,
+        on_cell_start=watch.cell_start,
+    )
     try:
-        papermill.execute_notebook(
-            source,
-            running,
-            parameters=values,
-            kernel_name=kernel.NAME,
-            language="python",
-            cwd=source.parent,
-            progress_bar=False,
-            kernel_manager_class=kernel.manager_class(env),
-            timeout_func=watch.remaining,
-            on_cell_start=watch.cell_start,
-        )
+        _started(call, watch)
         progress(watch.total, watch.total, watch.section)
         failure = None
     except PapermillExecutionError as error:
@@ -77,6 +81,10 @@ def execute(
         )
     except DeadKernelError:
         failure = Failure(f"the kernel died, in {watch.place}", "Most often that means too little memory.")
+    except _NotStarted as error:
+        failure = Failure(
+            f"the kernel did not start: {error}", f"{STARTS} tries. Is there memory, and is ipykernel whole (make env)?"
+        )
     except BaseException:
         running.unlink(missing_ok=True)
         raise
@@ -84,6 +92,27 @@ def execute(
     atomic_write(final, running.read_bytes())
     running.unlink()
     return failure
+
+
+class _NotStarted(RuntimeError):
+    """No kernel came up."""
+
+
+def _started(call: Callable[[], Any], watch: "_Watch") -> None:
+    """Make the call, and again where its kernel dies before the first cell.
+
+    Jupyter chooses a kernel's ports before the kernel takes them. In between, another process may take one, most
+    likely another kernel that starts in the same second.
+    """
+    for attempt in range(1, STARTS + 1):
+        try:
+            call()
+            return
+        except RuntimeError as error:
+            if watch.done:
+                raise
+            if attempt == STARTS:
+                raise _NotStarted(str(error)) from error
 
 
 class _Watch:

@@ -117,6 +117,24 @@ def test_a_kernel_that_dies_is_reported(tmp_path):
     assert outcome.failure.line == "the kernel died, in [3] ('Boom')"
 
 
+@pytest.mark.parametrize("deaths", [2, 3])
+def test_a_kernel_that_dies_while_it_starts_is_started_again(tmp_path, monkeypatch, deaths):
+    python, tries = tmp_path / "python", tmp_path / "tries"
+    python.write_text(
+        f'#!/bin/sh\necho >> "{tries}"\n[ $(wc -l < "{tries}") -gt {deaths} ] || exit 1\nexec "{sys.executable}" "$@"\n'
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    path = notebook(tmp_path / "03_toy.ipynb", "1")
+    [outcome] = runner.run_notebooks([str(path)], runs=tmp_path / "runs")
+    assert len(tries.read_text()) == 3  # a byte each
+    if deaths == 2:
+        assert outcome.status == "ok"
+    else:
+        assert outcome.failure.line == "the kernel did not start: Kernel died before replying to kernel_info"
+        assert files(outcome.job.folder) == ["notebook.failed.ipynb", "params.yaml"]
+
+
 def test_two_runners_do_not_share_a_folder(tmp_path):
     path = notebook(tmp_path / "03_toy.ipynb", "1")
     lock = folders.lock(tmp_path / "runs/03_toy/smoke", folders.RUNNER_LOCK)

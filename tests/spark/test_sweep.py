@@ -41,7 +41,8 @@ def test_a_sweep_on_spark_gives_the_same_folders_as_runs_by_hand(tmp_path, capsy
     arguments = ["sweep", str(file), "--runs", str(on_spark)]
     assert main([*arguments, "--engine", "spark", "--master", "local[2,4]"]) == 1
     shown = capsys.readouterr().out
-    assert "[1/2] 03_toy smoke-lr=0.2-seed=0: ok" in shown
+    logs = "\n".join(path.read_text(encoding="utf-8") for path in on_spark.rglob("sweep.log"))
+    assert "[1/2] 03_toy smoke-lr=0.2-seed=0: ok" in shown, shown + logs
     assert "[2/2] 03_toy smoke-lr=0.2-seed=2: failed: failed in [3]: ZeroDivisionError: division by zero; see" in shown
     assert main(["run", str(path), "--set", "lr=0.2", "--set", "seed=0", "--runs", str(here)]) == 0
     assert main(["run", str(path), "--set", "lr=0.2", "--set", "seed=2", "--runs", str(here)]) == 1
