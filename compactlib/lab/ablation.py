@@ -42,7 +42,6 @@ class Trial:
     settings: dict[str, Any]
     seed: int
     accuracy: float
-    flip_accuracy: float  # with the mean over the image and its mirror image
     params_count: int
     train_seconds: float
     cpu_seconds: float
@@ -136,7 +135,6 @@ class Ablation:
             settings=dict(settings),
             seed=seed,
             accuracy=evaluate(model, data).accuracy,
-            flip_accuracy=evaluate(model, data, flip_average=True).accuracy,
             params_count=count_parameters(model),
             train_seconds=sum(result.column("train_seconds")),
             cpu_seconds=sum(result.column("cpu_seconds")),

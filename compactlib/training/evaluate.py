@@ -64,7 +64,8 @@ def evaluate_classifier(
         return (model(x) + model(x.flip(-1))) / 2 if flip_average else model(x)
 
     with eval_mode(model):
-        batches = torch.from_numpy(images).split(batch_size)
+        # Copied: the images may be a file that is mapped into memory, which PyTorch must not write to.
+        batches = (torch.tensor(images[i : i + batch_size]) for i in range(0, len(images), batch_size))
         logits = torch.cat([predict(to_input(batch, data.mean, data.std, device)).float().cpu() for batch in batches])
     loss = F.cross_entropy(logits, torch.from_numpy(labels)).item()
     accuracy = (logits.argmax(dim=1).numpy() == labels).mean().item()

@@ -44,7 +44,6 @@ def test_a_trial_is_read_again_and_its_weights_are_those_that_were_measured(make
     assert stored == trial and stored.history[-1]["epoch"] == 2
     model = ablation.trained(stored)
     assert training.evaluate(model, ablation.data()).accuracy == trial.accuracy
-    assert training.evaluate(model, ablation.data(), flip_average=True).accuracy == trial.flip_accuracy
     assert sorted(path.name for path in trial.folder.iterdir() if path.name[0] != ".") == [
         "metrics.jsonl",
         "model.safetensors",

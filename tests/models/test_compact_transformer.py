@@ -93,6 +93,15 @@ def test_conv_tokenizer_follows_equation_2():
     torch.testing.assert_close(torch.autograd.grad(actual.square().sum(), list(tokenizer.parameters())), wanted)
 
 
+@pytest.mark.parametrize("in_chans", [1, 3])
+def test_channels_stay_last_in_memory_from_the_first_convolution_on(in_chans):
+    tokenizer, strides = ConvTokenizer(in_chans, 32, num_convs=2, kernel_size=3), []
+    tokenizer.pool.register_forward_hook(lambda module, inputs, output: strides.append(inputs[0].stride(1)))
+    for images in (torch.randn(2, in_chans, 8, 8), torch.randn(2, 8, 8, in_chans).movedim(-1, 1)):
+        tokenizer(images)
+    assert strides == [1, 1, 1, 1]  # else pooling is slow on a CPU
+
+
 @pytest.mark.parametrize("size", [7, 13, 31, 33, (20, 45)])
 def test_odd_and_oblong_images(size):
     height, width = (size, size) if isinstance(size, int) else size

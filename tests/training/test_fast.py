@@ -99,6 +99,13 @@ def test_flip_averaging_is_the_mean_over_both_ways(digits):
     np.testing.assert_allclose(both.probabilities, mean / mean.sum(1, keepdims=True), rtol=1e-4)
 
 
+def test_images_that_cannot_be_written_to_are_evaluated_without_a_warning(digits, recwarn):
+    images = digits.test.images.copy()
+    images.flags.writeable = False  # as those are that are mapped from the cache
+    evaluate(tiny(), dataclasses.replace(digits, test=ImageSet(images, digits.test.labels)))
+    assert not recwarn.list
+
+
 def test_a_batch_too_large_for_the_gpu_names_one_to_try(digits):
     class Full(nn.Module):
         def __init__(self):
