@@ -37,7 +37,7 @@ def resize(images: np.ndarray, img_size: int | None) -> np.ndarray:
         return images
     out = np.empty((len(images), img_size, img_size, images.shape[3]), np.uint8)
     for start in range(0, len(images), 1024):  # in chunks: PyTorch holds a float copy while it works
-        chunk = torch.from_numpy(images[start : start + 1024]).permute(0, 3, 1, 2)
+        chunk = torch.tensor(images[start : start + 1024]).permute(0, 3, 1, 2)
         chunk = F.interpolate(chunk, size=(img_size, img_size), mode="bilinear", antialias=True)
         out[start : start + 1024] = chunk.permute(0, 2, 3, 1).numpy()
     return out

@@ -53,7 +53,7 @@ def evaluate(
 
 @torch.inference_mode()
 def evaluate_classifier(
-    model: nn.Module, data: ImageData, split: str, batch_size: int = 512, flip_average: bool = False
+    model: nn.Module, data: ImageData, split: str, batch_size: int = 128, flip_average: bool = False
 ) -> Evaluation:
     """`evaluate` for ImageData, in batches of `batch_size` images; with `flip_average` the logits are the mean of those
     of the image and of its mirror image."""
@@ -67,6 +67,6 @@ def evaluate_classifier(
         # Copied: the images may be a file that is mapped into memory, which PyTorch must not write to.
         batches = (torch.tensor(images[i : i + batch_size]) for i in range(0, len(images), batch_size))
         logits = torch.cat([predict(to_input(batch, data.mean, data.std, device)).float().cpu() for batch in batches])
-    loss = F.cross_entropy(logits, torch.from_numpy(labels)).item()
+    loss = F.cross_entropy(logits, torch.tensor(labels)).item()
     accuracy = (logits.argmax(dim=1).numpy() == labels).mean().item()
     return Evaluation(loss, accuracy, labels, logits.softmax(dim=1).numpy())

@@ -63,7 +63,7 @@ def evaluate_masks(
         for start in range(0, len(part), batch_size):
             images, masks = part.images[start : start + batch_size], part.masks[start : start + batch_size]
             scores = _scores(model, images, data, device, tile)  # (b, classes, h, w)
-            target = torch.from_numpy(masks).long()
+            target = torch.tensor(masks, dtype=torch.long)
             loss += F.cross_entropy(scores, target, ignore_index=255, reduction="sum").item()
             pixels += int((target != 255).sum())
             predicted = scores.argmax(dim=1)
@@ -78,6 +78,6 @@ def _scores(model: nn.Module, images: np.ndarray, data: SegmentationData, device
     fixed = getattr(model, "img_size", None)
     whole = tuple(fixed) == tuple(side) if fixed else all(length % getattr(model, "stride", 1) == 0 for length in side)
     if whole and not getattr(model, "margin", 0) and max(side) <= tile:
-        return model(to_input(torch.from_numpy(images), data.mean, data.std, device)).float().cpu()
+        return model(to_input(torch.tensor(images), data.mean, data.std, device)).float().cpu()
     scores = [predict_image(model, image, data.mean, data.std, max_tile=tile) for image in images]
     return torch.from_numpy(np.stack(scores)).permute(0, 3, 1, 2)

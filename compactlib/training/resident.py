@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,8 +20,8 @@ class ResidentBatches:
     """
 
     def __init__(self, part: ImageSet, mean: tuple[float, ...], recipe: Recipe, device: torch.device):
-        self.images = torch.from_numpy(part.images).to(device)
-        self.labels = torch.from_numpy(part.labels).to(device)
+        self.images = torch.from_numpy(np.require(part.images, requirements="W")).to(device)
+        self.labels = torch.from_numpy(np.require(part.labels, requirements="W")).to(device)
         self.batch_size, self.crop_scale = recipe.batch_size, recipe.crop_scale
         self.randaugment = RandAugment(recipe.randaugment, mean) if recipe.randaugment else None
 
