@@ -102,7 +102,11 @@ def test_flip_averaging_is_the_mean_over_both_ways(digits):
 def test_images_that_cannot_be_written_to_are_evaluated_without_a_warning(digits, recwarn):
     images = digits.test.images.copy()
     images.flags.writeable = False  # as those are that are mapped from the cache
-    evaluate(tiny(), dataclasses.replace(digits, test=ImageSet(images, digits.test.labels)))
+    torch.set_warn_always(True)  # PyTorch warns of it once in a process, perhaps in another test
+    try:
+        evaluate(tiny(), dataclasses.replace(digits, test=ImageSet(images, digits.test.labels)))
+    finally:
+        torch.set_warn_always(False)
     assert not recwarn.list
 
 
