@@ -27,7 +27,6 @@ def opened(tmp_path, monkeypatch):
     monkeypatch.setattr(view, "EXAMPLES", small)
     monkeypatch.setattr("compactlib.lab.app.controls.EXAMPLES", small)
     made = app.page(tmp_path)
-    made.wait(30)
     assert "Ready" in made.message.value
     return made
 
@@ -49,6 +48,12 @@ def said(page):
 
 def scene_png(seed=91_002):
     return drawing.png(aerial(150, 180, seed=seed)[0])
+
+
+def test_a_new_page_has_its_picture_and_nothing_still_runs(page):
+    """A browser misses what a thread changes while it fetches the page, and would show it half drawn and busy."""
+    assert page.worker is None and page.picture.name == "scene" and "scene" in page.controls.picture.value
+    assert page.controls.stop.disabled and not page.controls.run.disabled and page.panels.small is not None
 
 
 def test_a_run_shows_everything(page):

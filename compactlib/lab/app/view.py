@@ -54,8 +54,10 @@ class Page:
         body = widgets.HBox([self.controls.box, self.panels.box])
         self.widget = widgets.VBox([widgets.HTML(STYLE + TITLE), self.message, body])
         self.widget.add_class("seg-app")
+        self.controls.example.value = first = next(iter(EXAMPLES))
         self._connect()
-        self.controls.example.value = next(iter(EXAMPLES))  # loads it
+        # Not in the background: what changes while a browser fetches the page's state may never reach it.
+        self._attempt(lambda: self._show(EXAMPLES[first]()))
 
     def _repr_mimebundle_(self, **kwargs):
         return self.widget._repr_mimebundle_(**kwargs)
