@@ -60,7 +60,7 @@ student: $(READY) ## write an nbgrader course into student/: the lessons without
 slides: $(READY) ## write the lessons as slides into slides/, one HTML file each that opens without a network
 	$(BIN)/python -m compactlib slides
 
-bench: $(READY)  ## measure training steps and tiled prediction against other libraries (15 minutes; run it alone)
+bench: $(READY)  ## measure training steps and tiled prediction against other libraries (run it alone)
 	$(BIN)/python tests/benchmarks/training_step.py
 	$(BIN)/python tests/benchmarks/segmentation_step.py
 	$(BIN)/python tests/benchmarks/tiled_prediction.py
