@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from compactlib.paths import ROOT
+from compactlib.training.precision import in_bf16
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "compactlib")
 
@@ -41,7 +42,8 @@ def code_version() -> dict[str, str | bool] | None:
 
 
 def hardware(device: torch.device) -> dict[str, str | int | None]:
-    """Processor, cores this process may use, PyTorch's threads, and the GPU if the run uses one."""
+    """Processor, cores this process may use, PyTorch's threads, the GPU if the run uses one, and whether what the run
+    uses has instructions for bfloat16 (then `precision="auto"` takes it)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "device": device.type,
@@ -49,6 +51,7 @@ def hardware(device: torch.device) -> dict[str, str | int | None]:
         "cores": cores,
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "bf16": in_bf16("auto", device),
         "system": f"{platform.system()} {platform.machine()}",
     }
 

@@ -33,7 +33,7 @@ class BaseRecipe:
     patience: int = 0  # early stopping: epochs without a better validation score; 0 = train to the end
     clip_grad: float = 0.0  # largest norm of the gradient; 0 = not clipped
     ema_decay: float = 0.0  # decay of the averaged weights; 0 = none
-    precision: str = "fp32"  # or "bf16" (autocast), for GPUs
+    precision: str = "fp32"  # or "bf16" (autocast); "auto": bf16 where the device has instructions for it
     channels_last: bool = False  # memory format of model and images
     compile: bool = False  # torch.compile
     num_workers: int = 0  # processes that prepare batches; 0 = none
@@ -74,7 +74,7 @@ class BaseRecipe:
         return {
             "optimizer": ("adamw", "sgd", "muon"),
             "schedule": ("cosine", "linear", "poly", "constant", "plateau"),
-            "precision": ("fp32", "bf16"),
+            "precision": ("fp32", "bf16", "auto"),
         }
 
     @classmethod

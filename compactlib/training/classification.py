@@ -12,6 +12,7 @@ from compactlib.datasets import ImageData
 from compactlib.training.augment import BatchAugment, to_input
 from compactlib.training.evaluate import evaluate_classifier
 from compactlib.training.pictures import TrainingImages
+from compactlib.training.precision import in_bf16
 from compactlib.training.recipe import Recipe
 from compactlib.training.resident import ResidentBatches
 
@@ -24,6 +25,7 @@ class Classification:
     def __init__(self, model: nn.Module, data: ImageData, recipe: Recipe, device: torch.device):
         self.data, self.recipe, self.device = data, recipe, device
         self.augment, self.mix = BatchAugment(recipe, device), None
+        self.bf16 = in_bf16(recipe.precision, device)
         self.epoch, self.small = 0, False
         _check_crops(model, data, recipe)
 
@@ -60,7 +62,7 @@ class Classification:
         if self.recipe.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         smoothing = 0.0 if self.mix else self.recipe.label_smoothing  # timm's Mixup smooths by itself
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             return F.cross_entropy(model(x), target, label_smoothing=smoothing)
 
     def validate(self, model: nn.Module) -> dict[str, float]:

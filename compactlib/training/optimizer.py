@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from compactlib.training.base_recipe import BaseRecipe
+from compactlib.training.precision import in_bf16
 
 TIMM_NAMES = {"adamw": "adamw", "sgd": "momentum"}  # timm's "sgd" is Nesterov's
 NEWTON_SCHULZ = [(3.4445, -4.7750, 2.0315)]  # coefficients of Jordan et al. 2024, for each of 5 steps
@@ -15,9 +16,12 @@ NEWTON_SCHULZ = [(3.4445, -4.7750, 2.0315)]  # coefficients of Jordan et al. 202
 def make_optimizer(model: nn.Module, recipe: BaseRecipe) -> Optimizer:
     """AdamW, SGD or Muon over the model's parameters; norms and biases do not decay."""
     if recipe.optimizer == "muon":
+        device = next(model.parameters()).device
+        half = device.type != "cpu" or in_bf16(recipe.precision, device)
         return Muon(
-            muon_groups(model, recipe), lr=recipe.adamw_lr, weight_decay=0.0, betas=(recipe.momentum, 0.95), fused=True
-        )
+            muon_groups(model, recipe), lr=recipe.adamw_lr, weight_decay=0.0, betas=(recipe.momentum, 0.95), fused=True,
+            dtype=torch.bfloat16 if half else torch.float32,
+        )  # fmt: skip
     return create_optimizer_v2(
         model, opt=TIMM_NAMES[recipe.optimizer], lr=recipe.lr, weight_decay=recipe.weight_decay,
         momentum=recipe.momentum, filter_bias_and_bn=True, fused=True,
@@ -30,8 +34,12 @@ class Muon(torch.optim.AdamW):
     Muon (Jordan et al. 2024) moves a matrix by the orthogonal matrix that is nearest to its momentum (Nesterov's);
     a convolution's kernel counts as one matrix, output channels by all the rest. The orthogonal matrix is timm's
     Newton-Schulz iteration. timm's and torch's own Muon run it in bfloat16, which a CPU without such instructions
-    emulates at a quarter of the speed; here it has single precision on a CPU, and equal matrices go through together.
+    emulates at a quarter of the speed; here `dtype` says in what, and equal matrices go through together.
     """
+
+    def __init__(self, params: list[dict], *, dtype: torch.dtype = torch.float32, **adamw):
+        super().__init__(params, **adamw)
+        self.dtype = dtype
 
     def step(self) -> None:
         """One update. Parameters that Muon has moved have no gradient afterwards."""
@@ -58,8 +66,7 @@ class Muon(torch.optim.AdamW):
             parameter.grad = None
         for (rows, columns), pairs in alike.items():
             updates = torch.stack([update for _, update in pairs])
-            dtype = torch.float32 if updates.device.type == "cpu" else torch.bfloat16
-            updates = zeropower_via_newtonschulz(updates, 5, NEWTON_SCHULZ, dtype=dtype).to(updates.dtype)
+            updates = zeropower_via_newtonschulz(updates, 5, NEWTON_SCHULZ, dtype=self.dtype).to(updates.dtype)
             for (parameter, _), update in zip(pairs, updates, strict=True):
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(update.view_as(parameter), alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)

@@ -13,6 +13,7 @@ from compactlib.segmentation import LOSSES, augment, label_instances, weight_map
 from compactlib.training.classification import as_is
 from compactlib.training.evaluate_masks import evaluate_masks
 from compactlib.training.mask_recipe import MaskRecipe
+from compactlib.training.precision import in_bf16
 
 
 class Segmentation:
@@ -23,6 +24,7 @@ class Segmentation:
     def __init__(self, model: nn.Module, data: SegmentationData, recipe: MaskRecipe, device: torch.device):
         self.data, self.recipe, self.device = data, recipe, device
         self.loss_function, self.augmentation = LOSSES[recipe.loss], recipe.augmentation
+        self.bf16 = in_bf16(recipe.precision, device)
         self.margin, self.window = getattr(model, "margin", 0), _window(model, data, recipe)
 
     def batches(self) -> DataLoader:
@@ -47,7 +49,7 @@ class Segmentation:
         x = (x - mean) / std
         if self.recipe.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             logits = model(x)
         size = list(logits.shape[-2:])  # an unpadded model answers for the middle of its input
         weights = None if weights is None else center_crop(weights, size)

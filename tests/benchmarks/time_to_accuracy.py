@@ -22,8 +22,8 @@ from compactlib.training import Recipe, evaluate, fit
 
 HELD_OUT = 0.02
 RECIPES = {
-    "fast": dict(recipe="fast", epochs=100, batch_size=256, lr=0.03, crop_size=24),
-    "paper": dict(recipe="paper"),
+    "fast": dict(recipe="fast", epochs=100, batch_size=256, lr=0.03, crop_size=24, precision="auto"),
+    "paper": dict(recipe="paper", precision="auto"),  # the authors too train in mixed precision
 }
 
 

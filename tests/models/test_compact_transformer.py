@@ -2,9 +2,18 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from compactlib.models import CompactTransformer, ConvTokenizer, PatchTokenizer, SeqPool, attention_maps, pool_weights
+from compactlib.models import (
+    Attention,
+    CompactTransformer,
+    ConvTokenizer,
+    PatchTokenizer,
+    SeqPool,
+    attention_maps,
+    pool_weights,
+)
 
 FAMILIES = {
     "ViT-Lite": dict(tokenizer="patch", kernel_size=4, pool="cls"),
@@ -158,6 +167,22 @@ def test_training_attention_without_dropout_equals_the_fused_one(family):
         torch.randn(2, 3, 16, 16),
     )
     torch.testing.assert_close(model.train()(x), model.eval()(x), rtol=1e-4, atol=1e-5)
+
+
+def test_attention_in_bfloat16_is_that_of_fp32_rounded():
+    """Output and gradients, against PyTorch's fused kernel in fp32; bfloat16 has 8 bits, 1/256 of a value."""
+    torch.manual_seed(0)
+    attention, x = Attention(32, 2), torch.randn(4, 16, 32)
+    q, k, v = attention.split_heads(attention.qkv(x))
+    fused = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+    wanted = attention.proj(fused)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attention(x)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), wanted, rtol=0.03, atol=0.01)
+    weight = attention.qkv.weight
+    exact, rounded = (torch.autograd.grad(y.float().square().mean(), weight)[0] for y in (wanted, found))
+    assert (rounded - exact).norm() < 0.03 * exact.norm()
 
 
 def test_reading_maps_leaves_the_model_as_it_is(family):
