@@ -33,11 +33,15 @@ class Classification:
         """A pass over the training set in batches, shuffled."""
         part, recipe = self.data.train, self.recipe
         if recipe.resident:
-            return ResidentBatches(part, self.data.mean, recipe, self.device)
-        images = TrainingImages(part.images, part.labels, self.data.mean, recipe)
-        return DataLoader(
-            images, recipe.batch_size, shuffle=True, drop_last=True, num_workers=recipe.num_workers, collate_fn=as_is
-        )
+            self.source = ResidentBatches(part, self.data.mean, recipe, self.device)
+            return self.source
+        self.source = TrainingImages(part.images, part.labels, self.data.mean, recipe)
+        workers = dict(num_workers=recipe.num_workers, collate_fn=as_is)
+        return DataLoader(self.source, recipe.batch_size, shuffle=True, drop_last=True, **workers)
+
+    def begin_epoch(self, position: float) -> None:
+        """Say how far the recipe's `epochs` are where a pass begins: RandAugment changes with whole passes."""
+        self.source.augments = position < self.recipe.randaugment_until * self.recipe.epochs
 
     def begin_step(self, epoch: int, position: float) -> None:
         """Say which pass over the data it is, from 0, and how far the recipe's `epochs` are (the two differ where the

@@ -160,6 +160,7 @@ def _train_epoch(step_model, model, loader, task: Task, optimizer, schedule, ema
     model.train()
     losses: list[Tensor] = []
     schedule.begin_epoch()
+    task.begin_epoch(schedule.position(epoch * len(loader)))
     for step, batch in enumerate(loader):
         update = epoch * len(loader) + step
         position = schedule.position(update)

@@ -23,7 +23,8 @@ class TrainingImages(Dataset):
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, mean: tuple[float, ...], recipe: Recipe):
         self.images, self.labels = images, labels
-        self.steps = []
+        self.steps, self.randaugment = [], None
+        self.augments = True  # whether the pass has RandAugment, where the recipe has it
         if recipe.crop_scale < 1:
             size = images.shape[1:3]
             self.steps.append(
@@ -32,14 +33,14 @@ class TrainingImages(Dataset):
         if recipe.randaugment:
             fill = tuple(round(255 * m) for m in (mean if len(mean) == 3 else mean * 3))
             hparams = {"img_mean": fill, "magnitude_max": MAGNITUDE_MAX}
-            self.steps.append(rand_augment_transform(recipe.randaugment, hparams))
+            self.randaugment = rand_augment_transform(recipe.randaugment, hparams)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         images = self.images[indices]
-        if self.steps:
+        if self.steps or (self.randaugment and self.augments):
             images = np.stack([self._augment(image) for image in images])
         return torch.from_numpy(images), torch.from_numpy(self.labels[indices]), torch.tensor(indices)
 
@@ -48,5 +49,7 @@ class TrainingImages(Dataset):
         picture = Image.fromarray(image.repeat(3, axis=-1) if grey else image)
         for step in self.steps:
             picture = step(picture)
+        if self.randaugment and self.augments:
+            picture = self.randaugment(picture)
         changed = np.asarray(picture)
         return changed[..., :1] if grey else changed

@@ -28,6 +28,7 @@ class Recipe(BaseRecipe):
     crop_until: float = 0.6  # with crop_size: the share of the run that sees the crops
     crop_scale: float = 1.0  # smallest area of a random resized crop; 1 = no crop
     randaugment: str = ""  # timm's notation, for instance "rand-m9-mstd0.5-inc1"
+    randaugment_until: float = 1.0  # the share of the run that sees RandAugment, in whole passes
     random_erasing: float = 0.0  # probability
     mixup: float = 0.0  # alpha of Mixup; 0 = off
     cutmix: float = 0.0  # alpha of CutMix; with both, each batch takes one of them at random
@@ -50,7 +51,7 @@ class Recipe(BaseRecipe):
     }  # fmt: skip
     NAMED["paper_gpu"] = NAMED["paper"] | dict(resident=True, precision="bf16", compile=True)
     NAMED["fast_long"] = NAMED["fast"] | dict(cutout=8, weight_decay=0.05)
-    NAMED["fast_augmented"] = NAMED["fast_long"] | dict(randaugment="rand-m5-mstd0.5-inc1")
+    NAMED["fast_augmented"] = NAMED["fast_long"] | dict(randaugment="rand-m5-mstd0.5-inc1", randaugment_until=0.8)
     NAMED["fast_gpu"] = NAMED["fast"] | dict(batch_size=512, precision="bf16", compile=True)
     LENGTHS: ClassVar[tuple[str, ...]] = (*BaseRecipe.LENGTHS, "mixup_off_epoch")
 
@@ -68,8 +69,8 @@ class Recipe(BaseRecipe):
     def limits(self) -> dict[str, tuple[float, float]]:
         return super().limits() | {
             "label_smoothing": (0, 0.99), "shift": (0, 1000), "cutout": (0, 1000), "crop_size": (0, 10_000),
-            "crop_until": (0, 1), "crop_scale": (0.01, 1), "random_erasing": (0, 1), "mixup": (0, 100),
-            "cutmix": (0, 100), "mixup_off_epoch": (0, 100_000),
+            "crop_until": (0, 1), "crop_scale": (0.01, 1), "randaugment_until": (0, 1), "random_erasing": (0, 1),
+            "mixup": (0, 100), "cutmix": (0, 100), "mixup_off_epoch": (0, 100_000),
         }  # fmt: skip
 
     def choices(self) -> dict[str, tuple[str, ...]]:

@@ -24,6 +24,7 @@ class ResidentBatches:
         self.labels = torch.from_numpy(np.require(part.labels, requirements="W")).to(device)
         self.batch_size, self.crop_scale = recipe.batch_size, recipe.crop_scale
         self.randaugment = RandAugment(recipe.randaugment, mean) if recipe.randaugment else None
+        self.augments = True  # whether the pass has RandAugment, where the recipe has it
 
     def __len__(self) -> int:
         return len(self.images) // self.batch_size
@@ -38,9 +39,10 @@ class ResidentBatches:
                 yield images[some], self.labels[chunk[some]], chunk[some]
 
     def _augment(self, images: Tensor) -> Tensor:
-        if self.crop_scale < 1 or self.randaugment:
+        randaugment = self.randaugment if self.augments else None
+        if self.crop_scale < 1 or randaugment:
             x = images.permute(0, 3, 1, 2)  # uint8 (b, c, h, w)
             x = random_resized_crop(x, self.crop_scale) if self.crop_scale < 1 else x
-            x = self.randaugment(x) if self.randaugment else x
+            x = randaugment(x) if randaugment else x
             return x.permute(0, 2, 3, 1)
         return images

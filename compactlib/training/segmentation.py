@@ -36,6 +36,9 @@ class Segmentation:
             windows, recipe.batch_size, shuffle=True, drop_last=True, num_workers=recipe.num_workers, collate_fn=as_is
         )
 
+    def begin_epoch(self, position: float) -> None:
+        """Nothing changes from pass to pass."""
+
     def begin_step(self, epoch: int, position: float) -> None:
         """Nothing changes from step to step."""
 

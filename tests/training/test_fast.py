@@ -141,3 +141,26 @@ def test_compiling_changes_nothing_but_the_model_that_steps(digits, monkeypatch)
     assert compiled == [dict(dynamic=False)]
     for (name, a), b in zip(models[0].state_dict().items(), models[1].state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("resident", [True, False], ids=["resident", "loader"])
+def test_randaugment_stops_where_the_recipe_says(digits, resident):
+    """The first two passes of four change the images' pixels, the others only their order."""
+    passes = []
+
+    class Watched(Classification):
+        def begin_epoch(self, position):
+            super().begin_epoch(position)
+            passes.append([])
+
+        def loss(self, model, images, labels, indices):
+            passes[-1].append(torch.equal(images, torch.from_numpy(digits.train.images)[indices]))
+            return super().loss(model, images, labels, indices)
+
+    recipe = Recipe(
+        epochs=4, warmup_epochs=0, resident=resident, randaugment="rand-m9-mstd0.5-inc1", randaugment_until=0.5
+    )
+    with mock.patch("compactlib.training.fit.Classification", Watched):
+        fit(tiny(), digits, recipe, progress=False)
+    assert [all(unchanged) for unchanged in passes] == [False, False, True, True]
+    assert not any(passes[0] + passes[1])
