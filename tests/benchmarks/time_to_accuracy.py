@@ -1,10 +1,14 @@
 """Seconds of training until a CCT-2/3x2 has an accuracy on CIFAR-10: the `fast` recipe, and the paper's.
 
-    COMPACT_DATA=... python tests/benchmarks/time_to_accuracy.py [--target 0.8] [--fast-seconds 340] [--hours 2]
+    COMPACT_DATA=... python tests/benchmarks/time_to_accuracy.py [--target 0.8] [--fast-seconds 480] [--hours 2]
 
 `fast` has to finish its decay, so it is given its time, and the test accuracy at the end decides. The paper's recipe is
 long: it is stopped in the first epoch whose accuracy on 1,000 held-out images reaches the target, or after `--hours`.
 Run it alone on the machine; killed and started again it goes on. Each line has seconds and CPU-seconds of training.
+
+Measured on 2026-11-29 (2 cores of an AMD EPYC with AVX-512 BF16, JPEG copy of the data, seed 0): `fast` has 80.38 % of
+the test images after 480 s and 953 CPU-s (79.14 % after 340 s); the paper's recipe, stopped after 14 of its 300 epochs,
+62.0 % of the held-out ones after 806 s and 1,532 CPU-s.
 """
 
 import argparse
@@ -66,7 +70,7 @@ def total(found: list[dict], name: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", type=float, default=0.8)
-    parser.add_argument("--fast-seconds", type=float, default=340)
+    parser.add_argument("--fast-seconds", type=float, default=480)
     parser.add_argument("--hours", type=float, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/time_to_accuracy"))
     parser.add_argument("--train", choices=tuple(RECIPES), help=argparse.SUPPRESS)
