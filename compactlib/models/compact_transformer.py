@@ -46,7 +46,7 @@ class Attention(nn.Module):
         q, k, v = self.split_heads(self.qkv(x))
         dropout = self.attn_drop if self.training else 0.0
         if x.device.type == "cpu" and (dropout or q.dtype == torch.bfloat16):
-            # The fused CPU kernel knows no dropout, and its way back takes five times as long in bfloat16 (16 tokens).
+            # The fused CPU kernel knows no dropout, and takes five times as long in bfloat16 (16 tokens, both ways).
             weights = (q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1)).softmax(dim=-1)  # (b, h, n, n)
             x = F.dropout(weights, dropout) @ v
         else:
