@@ -46,7 +46,7 @@ def watch() -> Iterator[Usage]:
     """
     usage, ended = Usage(), threading.Event()
     usage.look()
-    usage._before = dict(usage._cpu)
+    usage._before, usage.cpu_seconds = dict(usage._cpu), 0.0  # until the second look, nothing was used
 
     def look_again() -> None:
         while not ended.wait(INTERVAL):
