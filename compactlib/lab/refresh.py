@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
+from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
 from PIL import Image
 
 from compactlib.files import atomic_write
@@ -59,7 +60,8 @@ def refresh(path: Path, *, timeout: float = 600) -> str:
 
 
 def normalise(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Strip what differs from run to run: timings, widgets, ids, the interpreter's exact version. In place."""
+    """Strip what differs from run to run: timings, widgets, ids, the interpreter's exact version; join lines that were
+    printed one after another. In place."""
     node.nbformat, node.nbformat_minor = 4, 5
     node.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": kernel.NAME}
     node.metadata["language_info"] = {"name": "python"}
@@ -75,6 +77,7 @@ def normalise(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
         count += bool(cell.source.strip())
         cell.execution_count = count if cell.source.strip() else None
         cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+        CoalesceStreamsPreprocessor().preprocess_cell(cell, {}, index)
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count

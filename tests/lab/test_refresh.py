@@ -59,3 +59,15 @@ def test_widgets_timings_and_frames_of_a_traceback_go():
     assert node.cells[0].outputs[1].execution_count == node.cells[0].execution_count == 1
     assert not {"widgets", "papermill"} & set(node.metadata)
     nbformat.validate(node)
+
+
+def test_lines_are_one_output_where_a_bar_came_between_them_or_the_kernel_sent_them_in_parts():
+    output = nbformat.v4.new_output
+    bar = output("display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "1"}})
+    figure = output("display_data", data={"text/plain": "figure"})
+    cell = nbformat.v4.new_code_cell("f()")
+    cell.outputs = [output("stream", text=text) for text in ("families:", " CVT\n")] + [bar]
+    cell.outputs += [output("stream", text="CCT\n"), figure, output("stream", text="end\n")]
+    node = normalise(nbformat.v4.new_notebook(cells=[cell]))
+    assert [o.get("text", "figure") for o in node.cells[0].outputs] == ["families: CVT\nCCT\n", "figure", "end\n"]
+    nbformat.validate(node)
