@@ -1,5 +1,7 @@
 """A run of the app gives what `predict_tiled` gives, says which model fits, and can be stopped."""
 
+import os
+import shutil
 import threading
 from dataclasses import replace
 
@@ -58,6 +60,20 @@ def test_models_of_runs_are_offered_after_the_shipped_ones_and_nothing_else_is(t
     assert labels[-1] == "09/a/model (runs)" and all(label.endswith("(shipped)") for label in labels[:-1])
     assert labels[:-1] == [offer.label for offer in app.offers(tmp_path / "nothing here")]
     assert mine.classes(mine.load()) == ("class 0", "class 1")
+
+
+def test_a_checkpoint_that_a_training_renames_while_the_models_are_listed_is_passed_over(tmp_path, monkeypatch):
+    made(tmp_path / "09" / "a", in_chans=3, num_classes=2, width=4, depth=2)
+    walk = os.walk
+
+    def renamed_after_it_was_listed(top):
+        for folder, folders, names in walk(top):
+            yield folder, folders, [*names, "last.safetensors"]
+
+    monkeypatch.setattr(checkpoints.os, "walk", renamed_after_it_was_listed)
+    assert app.offers(tmp_path)[-1].label == "09/a/model (runs)"
+    shutil.rmtree(tmp_path / "09")
+    assert app.offers(tmp_path)[-1].label.endswith("(shipped)")
 
 
 def test_a_model_that_does_not_fit_the_channels_names_those_that_do(offers, scene):

@@ -1,5 +1,7 @@
 """The models on offer: those that the app brings along, and every one that a run has saved."""
 
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,8 +91,8 @@ def offers(runs: Path | None = None) -> list[Offer]:
     rank = {name: place for place, name in enumerate(FIRST)}
     ordered = sorted(shipped, key=lambda name: (rank.get(name, len(rank)), name))
     found = [(f"{name} (shipped)", shipped[name]) for name in ordered]
-    files = [path for path in runs.rglob("*.safetensors") if path.is_file()] if runs.is_dir() else []
-    for path in sorted(files, key=lambda path: (-path.stat().st_mtime, path)):
+    written = _written(runs)
+    for path in sorted(written, key=lambda path: (-written[path], path)):
         found.append((f"{path.relative_to(runs).with_suffix('').as_posix()} (runs)", path))
     return [Offer(label, path, facts) for label, path in found if (facts := _facts(path))]
 
@@ -114,6 +116,21 @@ def channels_fit(offer: Offer, pixels: np.ndarray) -> bool:
     kind, _ = SEGMENTATION_VARIANTS.get(offer.facts["name"], (None, {}))
     channels = pixels.shape[2]
     return channels == offer.in_chans or (kind is SwinUnet and offer.in_chans == 3 and channels == 1)
+
+
+def _written(runs: Path) -> dict[Path, float]:
+    """When each safetensors file below `runs` was written. A training beside this renames and deletes some meanwhile:
+    what is gone is passed over, as os.walk passes over folders that are."""
+    times = {}
+    for folder, _, names in os.walk(runs):
+        for path in (Path(folder, name) for name in names if name.endswith(".safetensors")):
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(found.st_mode):
+                times[path] = found.st_mtime
+    return times
 
 
 def _facts(path: Path) -> dict[str, Any] | None:
