@@ -1,12 +1,12 @@
 """Pictures of ablations: groups of bars, curves over a setting, accuracy against parameters and against time."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.transforms import Bbox
 
 from compactlib.lab.ablation import Spread, Trial
 from compactlib.lab.figures import COLOURS
@@ -109,30 +109,35 @@ def against_parameters(
             axis.scatter(x, y, s=90, color=COLOURS[k], marker=MARKERS[k], label=family)
         axis.set_xscale("log")
         axis.margins(0.16)
-        _names(axis, {label: point for models in points.values() for label, point in models.items()})
-        axis.xaxis.set_major_formatter(ScalarFormatter())
+        everything = [p / 1e6 for models in points.values() for p, _ in models.values()]
+        axis.set_xlim(min(everything) / 2, max(everything) * 2)
+        axis.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter=StrMethodFormatter("{x:g}"))
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set(title=name, xlabel="parameters (millions)", ylabel="test accuracy (%)")
     legend = {
         label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
     figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=len(legend), frameon=False)
+    for axis, points in zip(axes[0], (ours, paper), strict=False):
+        _names(axis, {label: point for models in points.values() for label, point in models.items()})
     return figure
 
 
 def _names(axis: Axes, points: Mapping[str, tuple[int, float]]) -> None:
-    """Write the models' names beside their points, best first; where points crowd, only the first one's."""
-    (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
-    written: list[tuple[float, float]] = []
-    for label, (params, accuracy) in sorted(points.items(), key=lambda item: -item[1][1]):
-        x = math.log(params / 1e6 / left) / math.log(right / left)
-        y = (100 * accuracy - low) / (high - low)
-        if all(abs(x - a) > 0.3 or abs(y - b) > 0.06 for a, b in written):
-            written.append((x, y))
-            side, place = ("right", (-7, 5)) if x > 0.6 else ("left", (7, 5))
-            axis.annotate(
-                label, (params / 1e6, 100 * accuracy), place, textcoords="offset points", fontsize=12, ha=side
-            )
+    """Write the models' names beside their points, best first, on the side that has room; none where no side has."""
+    axis.figure.draw_without_rendering()  # from here on a text knows the pixels that it covers
+    places = {label: (params / 1e6, 100 * accuracy) for label, (params, accuracy) in points.items()}
+    centres = axis.transData.transform(list(places.values()))
+    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in centres]
+    for label, place in sorted(places.items(), key=lambda item: -item[1][1]):
+        for side, offset in (("left", (8, -4)), ("right", (-8, -4)), ("left", (6, 7)), ("right", (-6, 7))):
+            name = axis.annotate(label, place, offset, textcoords="offset points", fontsize=12, ha=side)
+            box = name.get_window_extent()
+            inside = axis.bbox.x0 <= box.x0 and box.x1 <= axis.bbox.x1
+            if inside and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            name.remove()
 
 
 def against_time(
