@@ -13,8 +13,7 @@ class Recipe(BaseRecipe):
     "paper" works on one picture after another in loader processes, as the authors' code does; "paper_gpu" is the same
     recipe with data and augmentation on the model's device, compiled and in bfloat16. "fast" trains a CCT against the
     clock, "fast_gpu" on a GPU; "fast_long" for so many passes that images would be learned by heart, "fast_calm_end"
-    with RandAugment for all but the last fifth on top, "fast_strong_decay" with thrice the weight decay besides; these
-    three take bfloat16 where they can.
+    with RandAugment for all but the last fifth on top; these two take bfloat16 where they can.
     """
 
     label_smoothing: float = 0.1
@@ -53,7 +52,6 @@ class Recipe(BaseRecipe):
     NAMED["paper_gpu"] = NAMED["paper"] | dict(resident=True, precision="bf16", compile=True)
     NAMED["fast_long"] = NAMED["fast"] | dict(cutout=8, weight_decay=0.05, precision="auto")
     NAMED["fast_calm_end"] = NAMED["fast_long"] | dict(randaugment="rand-m5-mstd0.5-inc1", randaugment_until=0.8)
-    NAMED["fast_strong_decay"] = NAMED["fast_calm_end"] | dict(weight_decay=0.15)
     NAMED["fast_gpu"] = NAMED["fast"] | dict(batch_size=512, precision="bf16", compile=True)
     LENGTHS: ClassVar[tuple[str, ...]] = (*BaseRecipe.LENGTHS, "mixup_off_epoch")
 
