@@ -50,7 +50,7 @@ def masks(
         for axis, picture in zip(line, shown, strict=True):
             axis.imshow(picture, interpolation=SMOOTH if name == "image" else "nearest")
             axis.set(xticks=[], yticks=[])
-        line[0].set_ylabel(name)
+        line[0].set_ylabel(name.replace(", ", ",\n"))
     _legend(figure, class_names)
     return figure
 
