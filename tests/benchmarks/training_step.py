@@ -5,6 +5,9 @@
 Forward, cross-entropy, backward and AdamW, fp32. The sides take turns, so that a machine that slows down slows all; a
 ratio is the median of the ratios of the turns. Before timing, the model here and the reference operations must give the
 same logits, and vit-pytorch's model must have as many parameters.
+
+Measured on 2026-11-29 (2 cores of an AMD EPYC, torch 2.15): cct_2_3x2_32 646 images/s, the reference operations 456,
+vit-pytorch 455. cct_7_3x1_32 takes more than five minutes there.
 """
 
 import argparse
