@@ -128,7 +128,8 @@ def _names(axis: Axes, points: Mapping[str, tuple[int, float]]) -> None:
     axis.figure.draw_without_rendering()  # from here on a text knows the pixels that it covers
     places = {label: (params / 1e6, 100 * accuracy) for label, (params, accuracy) in points.items()}
     centres = axis.transData.transform(list(places.values()))
-    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in centres]
+    half = 6 * axis.figure.dpi / 72  # of a marker, in pixels
+    taken = [Bbox.from_bounds(x - half, y - half, 2 * half, 2 * half) for x, y in centres]
     for label, place in sorted(places.items(), key=lambda item: -item[1][1]):
         for side, offset in (("left", (8, -4)), ("right", (-8, -4)), ("left", (6, 7)), ("right", (-6, 7))):
             name = axis.annotate(label, place, offset, textcoords="offset points", fontsize=12, ha=side)

@@ -12,7 +12,7 @@ class Recipe(BaseRecipe):
 
     "paper" works on one picture after another in loader processes, as the authors' code does; "paper_gpu" is the same
     recipe with data and augmentation on the model's device, compiled and in bfloat16. "fast" trains a CCT against the
-    clock, "fast_gpu" on a GPU; "fast_long" for eight passes or more, in which images would be learned by heart;
+    clock, "fast_gpu" on a GPU; "fast_long" for more than a few passes, in which images would be learned by heart;
     "fast_calm_end" with RandAugment for all but the last fifth on top; these two take bfloat16 where they can.
     """
 
