@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-from matplotlib.transforms import Bbox
+from matplotlib.ticker import NullFormatter
 
 from compactlib.lab.ablation import Spread, Trial
-from compactlib.lab.figures import COLOURS
+from compactlib.lab.figures import COLOURS, MARKERS
+from compactlib.lab.scatter import cost_axis, draw_points, name_points
 
 Found = Mapping[str, Sequence[Trial]]
-MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 def spreads(found: Found) -> dict[str, Spread]:
@@ -99,46 +98,22 @@ def against_parameters(
 ) -> Figure:  # fmt: skip
     """Accuracy against the number of parameters, as the paper's Figure 3: family -> model -> (parameters, accuracy in
     0 to 1). A colour and a marker a family, ours on the left, the paper's on the right."""
-    count = 2 if paper else 1
-    figure, axes = plt.subplots(1, count, figsize=(5.9 * count, 4.8), squeeze=False)
-    families = list(dict.fromkeys([*ours, *paper]))
-    for axis, points, name in zip(axes[0], (ours, paper), (title, paper_title), strict=False):
-        for family, models in points.items():
-            k = families.index(family)
-            x, y = [p / 1e6 for p, _ in models.values()], [100 * a for _, a in models.values()]
-            axis.scatter(x, y, s=90, color=COLOURS[k], marker=MARKERS[k], label=family)
-        axis.set_xscale("log")
-        axis.margins(0.16)
-        everything = [p / 1e6 for models in points.values() for p, _ in models.values()]
-        axis.set_xlim(min(everything) / 2, max(everything) * 2)
-        axis.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter=StrMethodFormatter("{x:g}"))
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.set(title=name, xlabel="parameters (millions)", ylabel="test accuracy (%)")
+    sides = [(side, name) for side, name in ((ours, title), (paper, paper_title)) if side]
+    figure, axes = plt.subplots(1, len(sides), figsize=(5.9 * len(sides), 4.8), squeeze=False)
+    families, drawn = list(dict.fromkeys([*ours, *paper])), []
+    for axis, (side, name) in zip(axes[0], sides, strict=True):
+        points = {f: [(p, 100 * accuracy, m) for m, (p, accuracy) in models.items()] for f, models in side.items()}
+        draw_points(axis, points, families)
+        drawn.append([point for group in points.values() for point in group])
+        cost_axis(axis, "parameters", [parameters for parameters, _, _ in drawn[-1]])
+        axis.set_title(name)
     legend = {
         label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
     figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=len(legend), frameon=False)
-    for axis, points in zip(axes[0], (ours, paper), strict=False):
-        _names(axis, {label: point for models in points.values() for label, point in models.items()})
+    for axis, points in zip(axes[0], drawn, strict=True):
+        name_points(axis, points)
     return figure
-
-
-def _names(axis: Axes, points: Mapping[str, tuple[int, float]]) -> None:
-    """Write the models' names beside their points, best first, on the side that has room; none where no side has."""
-    axis.figure.draw_without_rendering()  # from here on a text knows the pixels that it covers
-    places = {label: (params / 1e6, 100 * accuracy) for label, (params, accuracy) in points.items()}
-    centres = axis.transData.transform(list(places.values()))
-    half = 6 * axis.figure.dpi / 72  # of a marker, in pixels
-    taken = [Bbox.from_bounds(x - half, y - half, 2 * half, 2 * half) for x, y in centres]
-    for label, place in sorted(places.items(), key=lambda item: -item[1][1]):
-        for side, offset in (("left", (8, -4)), ("right", (-8, -4)), ("left", (6, 7)), ("right", (-6, 7))):
-            name = axis.annotate(label, place, offset, textcoords="offset points", fontsize=12, ha=side)
-            box = name.get_window_extent()
-            inside = axis.bbox.x0 <= box.x0 and box.x1 <= axis.bbox.x1
-            if inside and not any(box.overlaps(other) for other in taken):
-                taken.append(box)
-                break
-            name.remove()
 
 
 def against_time(

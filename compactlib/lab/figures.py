@@ -11,6 +11,7 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 # Okabe and Ito's palette: distinguishable with the common kinds of colour blindness.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 SMALL = "COMPACT_SMALL_PICTURES"  # environment variable

@@ -6,19 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from compactlib.lab.ablation import DONE as TRIAL
 from compactlib.lab.figures import COLOURS
 from compactlib.lab.papers import first_number, load_table
 from compactlib.lab.results import FILE, Record, Result
+from compactlib.lab.scatter import SIZE, Point, cost_axis, draw_points, name_points
 
 Rows = Sequence[Mapping[str, float]]
-Point = tuple[float, float, str]  # parameters or seconds, accuracy in per cent, name
 FAMILIES = ("ViT-Lite", "CVT", "CCT")  # they have the same colours in every picture
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 COSTS = {"parameters": "parameters", "seconds": "training time (s)"}
 PAPER = "the paper's CCT"
 
@@ -115,27 +113,17 @@ def accuracy_against(records: Iterable[Record], what: str = "parameters", *, dat
     if not found:
         raise ValueError(f"no test accuracy with {COSTS[what]}" + (f" on {dataset}" if dataset else ""))
     figure, axis = plt.subplots(figsize=(9.5, 5), layout="constrained")
-    families = [*FAMILIES, *(family for family in found if family not in FAMILIES)]
-    for family, group in found.items():
-        k = families.index(family)
-        x, y, _ = zip(*group, strict=True)
-        axis.scatter(x, y, s=90, color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)], label=family)
+    draw_points(axis, found, [*FAMILIES, *(family for family in found if family not in FAMILIES)])
+    ours = [point for group in found.values() for point in group]
     theirs = _of_paper(dataset) if what == "parameters" else []
     if theirs:
         x, y, _ = zip(*theirs, strict=True)
-        axis.scatter(x, y, s=90, facecolor="none", edgecolor="grey", label=PAPER)
-        _name_points(axis, theirs, "grey")
-    _name_points(axis, [point for group in found.values() for point in group], "black")
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.margins(y=0.14)
-    costs = [x for x, _, _ in [*theirs, *(point for group in found.values() for point in group)]]
-    middle, width = (min(costs) * max(costs)) ** 0.5, max(2.5, 1.5 * (max(costs) / min(costs)) ** 0.5)
-    axis.set_xlim(middle / width, middle * width)
-    axis.set(xlabel=COSTS[what], ylabel="test accuracy (%)", title=dataset)
+        axis.scatter(x, y, s=SIZE, facecolor="none", edgecolor="grey", label=PAPER)
+    cost_axis(axis, COSTS[what], [cost for cost, _, _ in [*ours, *theirs]])
+    axis.set_title(dataset)
     figure.legend(loc="outside lower center", ncols=min(5, len(found) + 1), frameon=False)
+    name_points(axis, ours)
+    name_points(axis, theirs, "grey")
     return figure
 
 
@@ -159,16 +147,3 @@ def _of_paper(dataset: str) -> list[Point]:
     rows = [row for row in load_table("cct_table_1") if not row["Model"].endswith("*")]  # *: 5,000 epochs
     found = [(first_number(row["# Params"]), first_number(row[column]), row["Model"]) for row in rows]
     return [(1e6 * x, y, name) for x, y, name in found if name.startswith("CCT") and None not in (x, y)]
-
-
-def _name_points(axis: Axes, found: list[Point], colour: str) -> None:
-    """A name at each point, and only at the best of the points that bear it; below, where another is close above."""
-    best: dict[str, tuple[float, float]] = {}
-    for x, y, name in found:
-        if name not in best or y > best[name][1]:
-            best[name] = (x, y)
-    span = max((y for _, y, _ in found), default=0) - min((y for _, y, _ in found), default=0)
-    for name, (x, y) in list(best.items())[:12]:
-        crowded = any(0 < b - y < 0.3 * span and 0.7 < a / x < 1.4 for a, b in best.values())
-        place = (0, -20) if crowded else (0, 9)
-        axis.annotate(name, (x, y), place, textcoords="offset points", ha="center", fontsize=12, color=colour)
