@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from compactlib.datasets import ImageData
 from compactlib.training.augment import BatchAugment, to_input
 from compactlib.training.evaluate import evaluate_classifier
+from compactlib.training.infobatch import InfoBatch
 from compactlib.training.pictures import TrainingImages
 from compactlib.training.precision import in_bf16
 from compactlib.training.recipe import Recipe
@@ -27,21 +28,28 @@ class Classification:
         self.augment, self.mix = BatchAugment(recipe, device), None
         self.bf16 = in_bf16(recipe.precision, device)
         self.epoch, self.small = 0, False
+        self.infobatch = InfoBatch(len(data.train), recipe.prune, device) if recipe.prune else None
         _check_crops(model, data, recipe)
 
     def batches(self) -> Iterable:
         """A pass over the training set in batches, shuffled."""
         part, recipe = self.data.train, self.recipe
         if recipe.resident:
-            self.source = ResidentBatches(part, self.data.mean, recipe, self.device)
+            self.source = ResidentBatches(part, self.data.mean, recipe, self.device, self.infobatch)
             return self.source
         self.source = TrainingImages(part.images, part.labels, self.data.mean, recipe)
         workers = dict(num_workers=recipe.num_workers, collate_fn=as_is)
         return DataLoader(self.source, recipe.batch_size, shuffle=True, drop_last=True, **workers)
 
+    def modules(self) -> dict[str, nn.Module]:
+        """What a checkpoint must hold besides the model."""
+        return {"infobatch": self.infobatch} if self.infobatch else {}
+
     def begin_epoch(self, position: float) -> None:
-        """Say how far the recipe's `epochs` are where a pass begins: RandAugment changes with whole passes."""
+        """Say how far the recipe's `epochs` are where an epoch begins: RandAugment and pruning stop there."""
         self.source.augments = position < self.recipe.randaugment_until * self.recipe.epochs
+        if self.infobatch:
+            self.infobatch.active = position < self.recipe.prune_until * self.recipe.epochs
 
     def begin_step(self, epoch: int, position: float) -> None:
         """Say which pass over the data it is, from 0, and how far the recipe's `epochs` are (the two differ where the
@@ -59,7 +67,8 @@ class Classification:
     def loss(self, model: nn.Module, images: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
         """Cross-entropy of a batch: images uint8 (b, h, w, c), labels and indices in the training set int64 (b,)."""
         x = to_input(images, self.data.mean, self.data.std, self.device)
-        x = self.augment(x, indices.to(self.device), self.epoch, self.small)
+        turn = int(self.infobatch.passes) if self.infobatch else self.epoch
+        x = self.augment(x, indices.to(self.device), turn, self.small)
         target = labels.to(self.device)
         if self.mix:
             x, target = self.mix(x, target)
@@ -67,7 +76,10 @@ class Classification:
             x = x.contiguous(memory_format=torch.channels_last)
         smoothing = 0.0 if self.mix else self.recipe.label_smoothing  # timm's Mixup smooths by itself
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            return F.cross_entropy(model(x), target, label_smoothing=smoothing)
+            if self.infobatch is None:
+                return F.cross_entropy(model(x), target, label_smoothing=smoothing)
+            losses = F.cross_entropy(model(x), target, label_smoothing=smoothing, reduction="none")
+        return self.infobatch.weigh(losses, indices)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         found = evaluate_classifier(model, self.data, "val")

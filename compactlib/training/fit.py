@@ -96,7 +96,7 @@ def _fit(model, data: Data, recipe: BaseRecipe, out, device: torch.device, resum
     optimizer = make_optimizer(model, recipe)
     schedule = Schedule(optimizer, recipe, len(loader))
     ema = ModelEmaV3(model, decay=recipe.ema_decay, use_warmup=True) if recipe.ema_decay else None
-    modules = {"model": model} | ({"ema": ema.module} if ema else {})
+    modules = {"model": model} | ({"ema": ema.module} if ema else {}) | task.modules()
     state = start_run(out, data, recipe, modules, optimizer, resume)
     best = BestWeights(out) if recipe.patience else None
     for row in state.history:
@@ -145,14 +145,16 @@ def _bar(schedule: Schedule, update: int, progress: bool) -> tqdm:
 
 def _warm_up(step_model: nn.Module, model: nn.Module, task: Task, loader) -> None:
     """Compile before the clock starts: a step for each size of image, which leaves model and optimizer as they are."""
-    before = {name: value.clone() for name, value in model.state_dict().items()}
+    kept = [model, *task.modules().values()]
+    before = [{name: value.clone() for name, value in module.state_dict().items()} for module in kept]
     model.train()
     batch = next(iter(loader))
     for position in (0.0, float(task.recipe.epochs)):
         task.begin_step(0, position)
         task.loss(step_model, *batch).backward()
     model.zero_grad()
-    model.load_state_dict(before)  # BatchNorm has counted the batch
+    for module, state in zip(kept, before, strict=True):  # BatchNorm and InfoBatch have counted the batch
+        module.load_state_dict(state)
 
 
 def _train_epoch(step_model, model, loader, task: Task, optimizer, schedule, ema, epoch: int, bar) -> float:

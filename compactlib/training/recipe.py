@@ -13,7 +13,8 @@ class Recipe(BaseRecipe):
     "paper" works on one picture after another in loader processes, as the authors' code does; "paper_gpu" is the same
     recipe with data and augmentation on the model's device, compiled and in bfloat16. "fast" trains a CCT against the
     clock, "fast_gpu" on a GPU; "fast_long" for more than a few passes, in which images would be learned by heart;
-    "fast_calm_end" with RandAugment for all but the last fifth on top; these two take bfloat16 where they can.
+    "fast_calm_end" with RandAugment for all but the last fifth on top; "fast_infobatch" also leaves out most images
+    that the model knows. These three take bfloat16 where they can.
     """
 
     label_smoothing: float = 0.1
@@ -33,6 +34,8 @@ class Recipe(BaseRecipe):
     mixup: float = 0.0  # alpha of Mixup; 0 = off
     cutmix: float = 0.0  # alpha of CutMix; with both, each batch takes one of them at random
     mixup_off_epoch: int = 0  # Mixup and CutMix stop at this epoch; 0 = never
+    prune: float = 0.0  # InfoBatch: the share of the images of less than mean loss that a pass leaves out
+    prune_until: float = 0.875  # the share of the run that does so, in whole epochs
     resident: bool = False  # the whole training set on the model's device, cropped and RandAugmented there in batches
 
     # "paper" is the authors' configuration for 300 epochs of CIFAR-10 (CIFAR-100: lr 6e-4).
@@ -52,6 +55,7 @@ class Recipe(BaseRecipe):
     NAMED["paper_gpu"] = NAMED["paper"] | dict(resident=True, precision="bf16", compile=True)
     NAMED["fast_long"] = NAMED["fast"] | dict(cutout=8, weight_decay=0.05, precision="auto")
     NAMED["fast_calm_end"] = NAMED["fast_long"] | dict(randaugment="rand-m5-mstd0.5-inc1", randaugment_until=0.8)
+    NAMED["fast_infobatch"] = NAMED["fast_calm_end"] | dict(prune=0.7)
     NAMED["fast_gpu"] = NAMED["fast"] | dict(batch_size=512, precision="bf16", compile=True)
     LENGTHS: ClassVar[tuple[str, ...]] = (*BaseRecipe.LENGTHS, "mixup_off_epoch")
 
@@ -66,11 +70,18 @@ class Recipe(BaseRecipe):
                 f"recipe: with resident=True no process prepares batches, but num_workers={self.num_workers}; set it 0"
             )
 
+        if self.prune and (self.mixup or self.cutmix or not self.resident):
+            raise ValueError(
+                f"recipe: prune={self.prune} goes by the loss of each image of a training set in memory; set "
+                "resident=True, mixup=0 and cutmix=0, or prune=0"
+            )
+
     def limits(self) -> dict[str, tuple[float, float]]:
         return super().limits() | {
             "label_smoothing": (0, 0.99), "shift": (0, 1000), "cutout": (0, 1000), "crop_size": (0, 10_000),
             "crop_until": (0, 1), "crop_scale": (0.01, 1), "randaugment_until": (0, 1), "random_erasing": (0, 1),
-            "mixup": (0, 100), "cutmix": (0, 100), "mixup_off_epoch": (0, 100_000),
+            "mixup": (0, 100), "cutmix": (0, 100), "mixup_off_epoch": (0, 100_000), "prune": (0, 0.99),
+            "prune_until": (0, 1),
         }  # fmt: skip
 
     def choices(self) -> dict[str, tuple[str, ...]]:

@@ -36,6 +36,10 @@ class Segmentation:
             windows, recipe.batch_size, shuffle=True, drop_last=True, num_workers=recipe.num_workers, collate_fn=as_is
         )
 
+    def modules(self) -> dict[str, nn.Module]:
+        """Nothing but the model has a state."""
+        return {}
+
     def begin_epoch(self, position: float) -> None:
         """Nothing changes from pass to pass."""
 

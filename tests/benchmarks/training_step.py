@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["cct_2_3x2_32", "cct_7_3x1_32"])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
