@@ -12,7 +12,7 @@ class InfoBatch(nn.Module):
     of its steps go to images from which there is something to learn. An image without a loss yet is never left out.
 
     A module for its state: the last losses and the number of passes, which a checkpoint must hold. Source: Qin et al.
-    2024, "InfoBatch: Lossless training speed up by unbiased dynamic data pruning" (arXiv 2303.04947), Section 2.
+    2024, "InfoBatch: Lossless training speed up by unbiased dynamic data pruning" (arXiv 2303.04947).
 
     Args:
         count: images of the training set.

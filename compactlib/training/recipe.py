@@ -13,8 +13,8 @@ class Recipe(BaseRecipe):
     "paper" works on one picture after another in loader processes, as the authors' code does; "paper_gpu" is the same
     recipe with data and augmentation on the model's device, compiled and in bfloat16. "fast" trains a CCT against the
     clock, "fast_gpu" on a GPU; "fast_long" for more than a few passes, in which images would be learned by heart;
-    "fast_calm_end" with RandAugment for all but the last fifth on top; "fast_infobatch" also leaves out most images
-    that the model knows. These three take bfloat16 where they can.
+    "fast_calm_end" is fast_long with RandAugment for all but the last fifth, "fast_infobatch" fast_long that leaves out
+    most images which the model knows. These three take bfloat16 where they can.
     """
 
     label_smoothing: float = 0.1
@@ -34,7 +34,7 @@ class Recipe(BaseRecipe):
     mixup: float = 0.0  # alpha of Mixup; 0 = off
     cutmix: float = 0.0  # alpha of CutMix; with both, each batch takes one of them at random
     mixup_off_epoch: int = 0  # Mixup and CutMix stop at this epoch; 0 = never
-    prune: float = 0.0  # InfoBatch: the share of the images of less than mean loss that a pass leaves out
+    prune: float = 0.0  # InfoBatch: share of the images of less than mean loss left out; an epoch keeps its steps
     prune_until: float = 0.875  # the share of the run that does so, in whole epochs
     resident: bool = False  # the whole training set on the model's device, cropped and RandAugmented there in batches
 
