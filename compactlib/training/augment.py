@@ -57,6 +57,7 @@ class BatchAugment:
 
     def __init__(self, recipe: Recipe, device: torch.device):
         self.recipe = recipe
+        self.flips = recipe.flip  # whether images are mirrored now
         self.erase = (
             RandomErasing(recipe.random_erasing, mode="pixel", device=device) if recipe.random_erasing else None
         )
@@ -65,7 +66,7 @@ class BatchAugment:
         """Augment images (b, c, h, w), which are number `indices` (b,) of the training set, in pass `epoch` (from 0)
         over it; `small` asks for crops of `crop_size` pixels."""
         recipe = self.recipe
-        if recipe.flip:
+        if self.flips:
             x = flip(x, self._mirrored(indices, epoch))
         if recipe.shift or small:
             x = random_window(x, recipe.shift, (recipe.crop_size,) * 2 if small else None, recipe.shift_border)

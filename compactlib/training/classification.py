@@ -46,10 +46,12 @@ class Classification:
         return {"infobatch": self.infobatch} if self.infobatch else {}
 
     def begin_epoch(self, position: float) -> None:
-        """Say how far the recipe's `epochs` are where an epoch begins: RandAugment and pruning stop there."""
-        self.source.augments = position < self.recipe.randaugment_until * self.recipe.epochs
+        """Say how far the recipe's `epochs` are where an epoch begins: flips, RandAugment and pruning stop there."""
+        recipe, share = self.recipe, position / self.recipe.epochs
+        self.augment.flips = recipe.flip and share < recipe.flip_until
+        self.source.augments = share < recipe.randaugment_until
         if self.infobatch:
-            self.infobatch.active = position < self.recipe.prune_until * self.recipe.epochs
+            self.infobatch.active = share < recipe.prune_until
 
     def begin_step(self, epoch: int, position: float) -> None:
         """Say which pass over the data it is, from 0, and how far the recipe's `epochs` are (the two differ where the

@@ -14,7 +14,8 @@ class Recipe(BaseRecipe):
     recipe with data and augmentation on the model's device, compiled and in bfloat16. "fast" trains a CCT against the
     clock, "fast_gpu" on a GPU; "fast_long" for more than a few passes, in which images would be learned by heart;
     "fast_calm_end" is fast_long with RandAugment for all but the last fifth, "fast_infobatch" fast_long that leaves out
-    most images which the model knows. These three take bfloat16 where they can.
+    most images which the model knows, and in the last quarter shows none mirrored. These three take bfloat16 where they
+    can.
     """
 
     label_smoothing: float = 0.1
@@ -24,6 +25,7 @@ class Recipe(BaseRecipe):
     alternate_flip: bool = (
         False  # how flip=True does it: every image in turn as it is and mirrored, from a random start
     )
+    flip_until: float = 1.0  # with flip: the share of the run that sees mirrored images, in whole epochs
     cutout: int = 0  # side of a square that is blanked, pixels; 0 = none
     crop_size: int = 0  # side of random crops in the first part of the run, pixels; 0 = whole images throughout
     crop_until: float = 0.6  # with crop_size: the share of the run that sees the crops
@@ -55,7 +57,7 @@ class Recipe(BaseRecipe):
     NAMED["paper_gpu"] = NAMED["paper"] | dict(resident=True, precision="bf16", compile=True)
     NAMED["fast_long"] = NAMED["fast"] | dict(cutout=8, weight_decay=0.05, precision="auto")
     NAMED["fast_calm_end"] = NAMED["fast_long"] | dict(randaugment="rand-m5-mstd0.5-inc1", randaugment_until=0.8)
-    NAMED["fast_infobatch"] = NAMED["fast_long"] | dict(prune=0.7)
+    NAMED["fast_infobatch"] = NAMED["fast_long"] | dict(prune=0.7, flip_until=0.75)
     NAMED["fast_gpu"] = NAMED["fast"] | dict(batch_size=512, precision="bf16", compile=True)
     LENGTHS: ClassVar[tuple[str, ...]] = (*BaseRecipe.LENGTHS, "mixup_off_epoch")
 
@@ -78,10 +80,10 @@ class Recipe(BaseRecipe):
 
     def limits(self) -> dict[str, tuple[float, float]]:
         return super().limits() | {
-            "label_smoothing": (0, 0.99), "shift": (0, 1000), "cutout": (0, 1000), "crop_size": (0, 10_000),
-            "crop_until": (0, 1), "crop_scale": (0.01, 1), "randaugment_until": (0, 1), "random_erasing": (0, 1),
-            "mixup": (0, 100), "cutmix": (0, 100), "mixup_off_epoch": (0, 100_000), "prune": (0, 0.99),
-            "prune_until": (0, 1),
+            "label_smoothing": (0, 0.99), "shift": (0, 1000), "flip_until": (0, 1), "cutout": (0, 1000),
+            "crop_size": (0, 10_000), "crop_until": (0, 1), "crop_scale": (0.01, 1), "randaugment_until": (0, 1),
+            "random_erasing": (0, 1), "mixup": (0, 100), "cutmix": (0, 100), "mixup_off_epoch": (0, 100_000),
+            "prune": (0, 0.99), "prune_until": (0, 1),
         }  # fmt: skip
 
     def choices(self) -> dict[str, tuple[str, ...]]:

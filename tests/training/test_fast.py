@@ -12,6 +12,7 @@ from compactlib import datasets
 from compactlib.datasets import ImageSet
 from compactlib.models import CompactTransformer
 from compactlib.training import Recipe, evaluate, fit, load_run
+from compactlib.training.augment import to_input
 from compactlib.training.classification import Classification
 from compactlib.training.schedule import Schedule
 
@@ -164,3 +165,25 @@ def test_randaugment_stops_where_the_recipe_says(digits, resident):
         fit(tiny(), digits, recipe, progress=False)
     assert [all(unchanged) for unchanged in passes] == [False, False, True, True]
     assert not any(passes[0] + passes[1])
+
+
+def test_flips_stop_where_the_recipe_says(digits):
+    """Three passes of four mirror images; the last shows the model each as it is stored."""
+    passes, model = [], tiny()
+    model.register_forward_pre_hook(lambda _, inputs: passes[-1][-1].append(inputs[0]) if model.training else None)
+
+    class Watched(Classification):
+        def begin_epoch(self, position):
+            super().begin_epoch(position)
+            passes.append([])
+
+        def loss(self, model, images, labels, indices):
+            passes[-1].append([to_input(images, digits.mean, digits.std)])
+            return super().loss(model, images, labels, indices)
+
+    recipe = Recipe(epochs=4, warmup_epochs=0, resident=True, shift=0, flip=True, flip_until=0.75)
+    with mock.patch("compactlib.training.fit.Classification", Watched):
+        fit(model, digits, recipe, progress=False)
+    unchanged = [[torch.equal(stored, seen) for stored, seen in batches] for batches in passes]
+    assert not any(unchanged[0] + unchanged[1] + unchanged[2])
+    assert len(unchanged) == 4 and all(unchanged[3])
