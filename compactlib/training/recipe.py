@@ -14,8 +14,8 @@ class Recipe(BaseRecipe):
     recipe with data and augmentation on the model's device, compiled and in bfloat16. "fast" trains a CCT against the
     clock, "fast_gpu" on a GPU; "fast_long" for more than a few passes, in which images would be learned by heart;
     "fast_calm_end" is fast_long with RandAugment for all but the last fifth, "fast_infobatch" fast_long that leaves out
-    most images which the model knows, and in the last quarter shows none mirrored. These three take bfloat16 where they
-    can.
+    most images which the model knows, with a larger cut-out, and in the last quarter without flips. These three take
+    bfloat16 where they can.
     """
 
     label_smoothing: float = 0.1
