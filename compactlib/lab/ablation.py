@@ -6,7 +6,7 @@ import inspect
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from compactlib import datasets
+from compactlib.datasets.splits import TEST, TEST_SEED, stratified
 from compactlib.files import atomic_write
 from compactlib.lab.run import Run
 from compactlib.models import CompactTransformer, count_parameters
@@ -79,6 +80,7 @@ class Ablation:
         recipe: the training that all share.
         ground: arguments of CompactTransformer that all share.
         dataset, fraction, val_fraction: as for `compactlib.datasets.load`.
+        test_fraction: share of the test images to measure with, of every class, the same ones for every trial.
         seeds: trainings of each variant, with seeds run.seed, run.seed + 1, ...; the images stay the same.
         only: studies to do; the others give nothing. None: all.
     """
@@ -92,12 +94,16 @@ class Ablation:
         dataset: str,
         fraction: float = 1.0,
         val_fraction: float = 0.0,
+        test_fraction: float = 1.0,
         seeds: int = 1,
         only: Sequence[str] | None = None,
     ):
         _known(ground, MODEL)
+        if not 0 < test_fraction <= 1:
+            raise ValueError(f"test_fraction must be above 0 and at most 1, not {test_fraction!r}.")
         self.run, self.recipe, self.ground, self.seeds, self.only = run, recipe, dict(ground), seeds, only
-        self.dataset, self.fraction, self.val_fraction = dataset, fraction, val_fraction
+        self.dataset, self.fraction = dataset, fraction
+        self.val_fraction, self.test_fraction = val_fraction, test_fraction
         self._load = cache(self._load)
 
     def __call__(self, study: str, variants: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Trial]]:
@@ -123,8 +129,8 @@ class Ablation:
         """Train one variant with one seed, or read what an earlier call found."""
         recipe, data = self._recipe(settings, seed), self.data(settings)
         model = settings["network"] if "network" in settings else DEFAULTS | self._arguments(settings)
-        images = [self.dataset, self.fraction * settings.get("fraction", 1.0), self.val_fraction, data.img_size]
-        facts = [model, dataclasses.asdict(recipe), *images]
+        shares = [self.fraction * settings.get("fraction", 1.0), self.val_fraction, self.test_fraction]
+        facts = [model, dataclasses.asdict(recipe), self.dataset, *shares, data.img_size]
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
         folder = self.run.path / "trials" / key
         if (folder / DONE).is_file():
@@ -154,9 +160,13 @@ class Ablation:
         return self._load(settings.get("fraction", 1.0), settings.get("img_size"))
 
     def _load(self, fraction: float, img_size: int | None) -> datasets.ImageData:
-        return datasets.load(
+        data = datasets.load(
             self.dataset, self.fraction * fraction, self.run.seed, val_fraction=self.val_fraction, img_size=img_size
         )
+        if self.test_fraction == 1:
+            return data
+        drawn = stratified(data.test.labels, self.test_fraction, seed=TEST_SEED, stream=TEST)
+        return replace(data, test=datasets.ImageSet(data.test.images[drawn], data.test.labels[drawn]))
 
     def build(self, settings: Mapping[str, Any], seed: int) -> nn.Module:
         """The untrained model of a variant."""

@@ -73,6 +73,21 @@ def test_data_settings_thin_and_resize(make):
     assert len(data.test) == len(whole.test)
 
 
+def test_a_thinned_test_is_the_same_for_every_trial_and_balanced(make):
+    ablation, whole = make(test_fraction=0.5), make().data().test
+    test = ablation.data().test
+    counts, before = np.bincount(test.labels), np.bincount(whole.labels)
+    np.testing.assert_array_equal(counts, (before + 1) // 2)
+    assert {image.tobytes() for image in test.images} <= {image.tobytes() for image in whole.images}
+    other = ablation.data(dict(fraction=0.5, img_size=10)).test
+    np.testing.assert_array_equal(other.labels, test.labels)
+    (half,), (all_of_it,) = ablation("one", {"cct": {}})["cct"], make()("one", {"cct": {}})["cct"]
+    assert half.folder != all_of_it.folder and half.history[-1]["train_loss"] == all_of_it.history[-1]["train_loss"]
+    assert half.accuracy * len(test) == pytest.approx(round(half.accuracy * len(test)))
+    with pytest.raises(ValueError, match="test_fraction must be above 0 and at most 1, not 0"):
+        make(test_fraction=0)
+
+
 def test_a_network_of_timm(make):
     (trial,) = make()("networks", {"ResNet20": dict(network="resnet20_cifar", optimizer="adamw", lr=3e-3)})["ResNet20"]
     assert trial.params_count == 269_722 - 2 * 9 * 16  # ResNet20 with option A, for one channel in place of three
