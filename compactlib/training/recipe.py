@@ -57,7 +57,7 @@ class Recipe(BaseRecipe):
     NAMED["paper_gpu"] = NAMED["paper"] | dict(resident=True, precision="bf16", compile=True)
     NAMED["fast_long"] = NAMED["fast"] | dict(cutout=8, weight_decay=0.05, precision="auto")
     NAMED["fast_calm_end"] = NAMED["fast_long"] | dict(randaugment="rand-m5-mstd0.5-inc1", randaugment_until=0.8)
-    NAMED["fast_infobatch"] = NAMED["fast_long"] | dict(prune=0.7, flip_until=0.75, cutout=12, crop_until=0.75)
+    NAMED["fast_infobatch"] = NAMED["fast_long"] | dict(prune=0.7, flip_until=0.75, cutout=12)
     NAMED["fast_gpu"] = NAMED["fast"] | dict(batch_size=512, precision="bf16", compile=True)
     LENGTHS: ClassVar[tuple[str, ...]] = (*BaseRecipe.LENGTHS, "mixup_off_epoch")
 
