@@ -61,8 +61,9 @@ def ranking(values: Mapping[str, Spread], base: str | None = None) -> Figure:
     colours = [COLOURS[5] if label == base else COLOURS[0] for label in order]
     axis.errorbar(means, order, xerr=errors, fmt="none", ecolor="grey", capsize=4)
     axis.scatter(means, order, s=120, color=colours, zorder=3)
+    number = dict(textcoords="offset points", ha="center", fontsize=12, bbox=dict(facecolor="white", lw=0, pad=0.5))
     for label, mean in zip(order, means, strict=True):
-        axis.annotate(f"{mean:.1f}", (mean, label), (0, 9), textcoords="offset points", ha="center", fontsize=12)
+        axis.annotate(f"{mean:.1f}", (mean, label), (0, 9), **number)
     if base in values:
         axis.axvline(100 * values[base].mean, color=COLOURS[5], linestyle=":")
     axis.set(xlabel="test accuracy (%)")
