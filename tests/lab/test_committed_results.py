@@ -9,8 +9,8 @@ from compactlib.lab.catalogue import find
 from compactlib.paths import DATA, ROOT
 
 FILES = sorted((DATA / "results").glob("*.json"))
-ROWS = re.findall(r"^\|.*\]\((data/results/[\w.-]+\.json)\).*$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
-LINES = re.findall(r"^\|.*\]\(data/results/[\w.-]+\.json\).*$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+ROWS = re.findall(r"^\|.*\]\((data/results/[\w.=-]+\.json)\).*$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+LINES = re.findall(r"^\|.*\]\(data/results/[\w.=-]+\.json\).*$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
