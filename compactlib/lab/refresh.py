@@ -109,7 +109,8 @@ def _open(png: str) -> Image.Image:
 
 
 def _png(picture: Image.Image, colours: int) -> tuple[str, str]:
-    small = picture.quantize(colours, dither=Image.Dither.NONE)
+    # Median cut, the default, mixes a colour of few pixels with others: an orange dot among black letters gets brown.
+    small = picture.quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
     return "image/png", _encode(small, "PNG")
 
 

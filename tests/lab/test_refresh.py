@@ -1,8 +1,15 @@
-import nbformat
-import pytest
+import base64
+import io
 
-from compactlib.lab import refresh
-from compactlib.lab.refresh import RefreshError, normalise
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from compactlib.lab import figures, refresh
+from compactlib.lab.refresh import RefreshError, normalise, shrink
 from tests.lab.samples import notebook
 
 
@@ -71,3 +78,24 @@ def test_lines_are_one_output_where_a_bar_came_between_them_or_the_kernel_sent_t
     node = normalise(nbformat.v4.new_notebook(cells=[cell]))
     assert [o.get("text", "figure") for o in node.cells[0].outputs] == ["families: CVT\nCCT\n", "figure", "end\n"]
     nbformat.validate(node)
+
+
+def test_colours_of_few_pixels_survive_a_small_palette(monkeypatch):
+    """A dot's colour is what a legend speaks of; the black and grey of letters, far more pixels, must not eat it."""
+    monkeypatch.setattr(refresh, "QUALITIES", ((24, 15),))
+    figure, axis = plt.subplots(figsize=(9, 5), dpi=72)
+    dots = {colour: axis.plot(k, k, "o", color=colour, markersize=12)[0] for k, colour in enumerate(figures.COLOURS)}
+    axis.set(xlabel="seconds of training", ylabel="test accuracy (%)", title="two lines of letters\nin the title")
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    centres = [axis.transData.transform((k, k)) for k in range(len(dots))]
+    plt.close(figure)
+    stored = nbformat.v4.new_output("display_data", data={"image/png": base64.b64encode(file.getvalue()).decode()})
+    cell = nbformat.v4.new_code_cell("f()", outputs=[stored])
+    (output,) = shrink(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs
+    picture = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
+    assert len(picture.getcolors()) <= 24
+    pixels = np.asarray(picture.convert("RGB")).astype(int)
+    for colour, (x, y) in zip(dots, centres, strict=True):
+        seen = pixels[pixels.shape[0] - 1 - int(y), int(x)]
+        assert np.abs(seen - 255 * np.array(to_rgb(colour))).max() < 20, colour
