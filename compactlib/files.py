@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,16 @@ def atomic_write(path: str | Path, data: bytes | str) -> Path:
     with atomic_open(path) as file:
         file.write(data.encode() if isinstance(data, str) else data)
     return Path(path)
+
+
+def read_regular(path: str | Path, most: int | None = None) -> bytes:
+    """The content of a regular file, or its first `most` bytes. Raises ValueError for a folder, a pipe or a device,
+    from which one could read for ever, and OSError as usual."""
+    path = Path(path)
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError(f"{path.name} is a folder, a pipe or a device; expected a regular file")
+    with open(path, "rb") as file:
+        return file.read() if most is None else file.read(most)
 
 
 def check_room(folder: str | Path, nbytes: int) -> None:

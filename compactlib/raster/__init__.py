@@ -5,16 +5,20 @@ import importlib
 
 from compactlib.raster.blending import blending_starts, blending_weights, hann_weights
 from compactlib.raster.grid import Block, Grid, stitch
-from compactlib.raster.windows import Window, axis_cores, mirror_indices, read_window, windows
+from compactlib.raster.missing import missing_pixels
+from compactlib.raster.windows import Window, axis_cores, look_at_window, mirror_indices, read_window, windows
 
 # Imported when they are asked for: these modules need tifffile (the extra `spark`), geometry does not.
 _LAZY = {
     "Counters": "scene",
     "Mosaic": "mosaic",
+    "Picture": "picture",
+    "PictureError": "picture",
     "Scene": "scene",
     "SceneError": "scene",
     "create_mosaic": "mosaic",
     "open_scene": "scene",
+    "read_picture": "picture",
     "write_scene": "generate",
 }
 
@@ -23,6 +27,8 @@ __all__ = [
     "Counters",
     "Grid",
     "Mosaic",
+    "Picture",
+    "PictureError",
     "Scene",
     "SceneError",
     "Window",
@@ -31,8 +37,11 @@ __all__ = [
     "blending_weights",
     "create_mosaic",
     "hann_weights",
+    "look_at_window",
     "mirror_indices",
+    "missing_pixels",
     "open_scene",
+    "read_picture",
     "read_window",
     "stitch",
     "windows",

@@ -1,35 +1,59 @@
 """A scene: the picture in a TIFF file of any size, read window by window and never held whole."""
 
+import math
 import operator
 import warnings
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from compactlib.raster.missing import Nodata, missing_pixels
 from compactlib.raster.segments import Counters, SegmentReader
-from compactlib.raster.tiff_page import SceneError, ScenePage, read_page
+from compactlib.raster.tiff_page import SceneError, ScenePage, count_pictures, read_page
 from compactlib.raster.tiff_tags import GeoTags
-from compactlib.raster.windows import Window, mirror_indices, read_window
+from compactlib.raster.windows import Window, read_bordered
 
 __all__ = ["Counters", "Scene", "SceneError", "open_scene"]
 
 
 def open_scene(
-    path: str | Path, page: int = 0, level: int = 0, border: str = "reflect", cache_bytes: int = 64 << 20
+    path: str | Path,
+    page: int = 0,
+    level: int = 0,
+    border: str = "reflect",
+    cache_bytes: int = 64 << 20,
+    *,
+    bands: Sequence[int] | None = None,
+    nodata: Nodata = None,
+    as_stored: bool = False,
+    limit: int | None = None,
 ) -> "Scene":
     """Open one picture of a TIFF file for reading by windows.
 
     page: of the file, counted from 0 (OME: a plane of the first image). level: of its pyramid, 0 is full resolution.
     border: what `Scene.read` gives beyond the scene: "reflect" mirrors it (`mirror_indices`), "constant" gives 0.
     cache_bytes: for decoded tiles or strips; windows that follow one another should find the ones they share. 0: each
-    window is decoded by itself.
+    window is decoded by itself. bands: which channels, counted from 0 and in this order; default: all, alpha too.
+    nodata: the value of pixels without data, or one for each band; default: what the file says.
+
+    The pixels are the picture that a viewer shows: upright as the tag Orientation says, a palette and CMYK as RGB,
+    WhiteIsZero turned round, 1 to 4 bits spread to 255. as_stored: upright, but with the numbers of the file, as class
+    ids want it. limit: of rows times columns, where the whole picture is to be read into memory.
 
     Raises SceneError, without decoding a pixel, if the file is missing, no TIFF, cut off, or in a form that cannot be
     read. Warns if decoded strips are too large to be kept: then each window decodes them anew.
     """
-    scene = Scene(path, page, level, border, cache_bytes)
+    scene = Scene(path, page, level, border, cache_bytes, bands, nodata, as_stored)
     described = scene._page
+    if limit is not None and (math.prod(described.shape[:2]) > limit or math.prod(described.tile) > limit):
+        raise SceneError(
+            f"{path} has {described.shape[0]:,} x {described.shape[1]:,} pixels in "
+            f"{'strips' if described.striped else 'tiles'} of {described.tile[0]:,} x {described.tile[1]:,}; expected "
+            f"{limit // 10**6} megapixels at most."
+        )
     if 0 < cache_bytes < described.segment_bytes and not described.plain:
         warnings.warn(
             f"{path}: each window decodes {'strips' if described.striped else 'tiles'} of {described.tile[0]} x "
@@ -49,16 +73,33 @@ class Scene:
     with it. It is not for several threads at once: give each its own.
     """
 
-    def __init__(self, path: str | Path, page: int, level: int, border: str, cache_bytes: int):
+    def __init__(
+        self,
+        path: str | Path,
+        page: int = 0,
+        level: int = 0,
+        border: str = "reflect",
+        cache_bytes: int = 64 << 20,
+        bands: Sequence[int] | None = None,
+        nodata: Nodata = None,
+        as_stored: bool = False,
+    ):
         if border not in ("reflect", "constant"):
             raise ValueError(f"border={border!r} is not known; expected 'reflect' or 'constant'")
         if cache_bytes < 0:
             raise ValueError(f"cache_bytes={cache_bytes}: expected 0 or more")
         self.path, self.page, self.level = Path(path), page, level
         self._absolute = self.path.absolute()  # the process that unpickles this may work in another folder
-        self.border, self.cache_bytes = border, cache_bytes
+        self.border, self.cache_bytes, self.as_stored = border, cache_bytes, as_stored
+        self.bands = None if bands is None else tuple(operator.index(band) for band in bands)
+        self._nodata = nodata if nodata is None or np.ndim(nodata) == 0 else tuple(nodata)
         self.counters = Counters()
         self._closed = False
+        if isinstance(self._nodata, tuple) and len(self._nodata) != self._channels:
+            raise ValueError(f"nodata={nodata}: {path} has {self._channels} bands; expected one value, or one for each")
+        if self.bands is not None and not (self.bands and all(0 <= band < self._channels for band in self.bands)):
+            raise ValueError(f"bands={bands!r}: {path} has {self._channels} bands; expected some of 0 to "
+                             f"{self._channels - 1}")  # fmt: skip
 
     @cached_property
     def _page(self) -> ScenePage:
@@ -66,14 +107,28 @@ class Scene:
 
     @cached_property
     def _reader(self) -> SegmentReader:
+        return self._open(self._page, self.counters)
+
+    @cached_property
+    def _mask_reader(self) -> SegmentReader:
+        return self._open(self._page.mask, Counters())
+
+    def _open(self, page: ScenePage, counters: Counters) -> SegmentReader:
         if self._closed:
             raise SceneError(f"{self.path} has been closed; open it again with open_scene.")
-        return SegmentReader(self._page, self.cache_bytes, self.counters)
+        return SegmentReader(page, self.cache_bytes, counters)
+
+    @property
+    def _channels(self) -> int:
+        """Of the picture, before bands are chosen."""
+        means = self._page.meaning
+        return means.channels - means.hidden if self.as_stored else means.shape
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels."""
-        return self._page.shape
+        height, width = self._page.shape[:2][:: -1 if self._page.meaning.orientation >= 5 else 1]
+        return height, width, self._channels if self.bands is None else len(self.bands)
 
     @property
     def dtype(self) -> np.dtype:
@@ -83,12 +138,12 @@ class Scene:
     @property
     def tile(self) -> tuple[int, int]:
         """Rows and columns that are decoded together: of a tile, or of a strip, which is as wide as the scene."""
-        return self._page.tile
+        return self._page.tile[:: -1 if self._page.meaning.orientation >= 5 else 1]
 
     @property
     def striped(self) -> bool:
         """Whether the file has strips: a narrow window then decodes the full width. Read bands of it instead."""
-        return self._page.striped
+        return self._page.striped and self._page.meaning.orientation < 5
 
     @property
     def compression(self) -> str:
@@ -96,9 +151,34 @@ class Scene:
         return self._page.compression
 
     @property
-    def nodata(self) -> int | float | None:
-        """The value of pixels without data (tag GDAL_NODATA), if it is given and pixels can have it."""
-        return self._page.nodata
+    def nodata(self) -> Nodata:
+        """The value of pixels without data, or one for each band: what `open_scene` was told, or else the file's own
+        (tag GDAL_NODATA), if pixels can have it."""
+        nodata = self._all_nodata
+        return tuple(nodata[band] for band in self.bands) if isinstance(nodata, tuple) and self.bands else nodata
+
+    @property
+    def _all_nodata(self) -> Nodata:
+        return self._page.nodata if self._nodata is None else self._nodata
+
+    @property
+    def pages(self) -> int:
+        """Pictures of full resolution in the file."""
+        return count_pictures(self.path)
+
+    @property
+    def alpha(self) -> int | None:
+        """The number of the channel that says by 0 where there are no data, among all channels of the picture."""
+        means = self._page.meaning
+        if means.alpha is None or means.hidden:
+            return None
+        return means.alpha + (0 if self.as_stored else means.shape - means.channels)
+
+    @property
+    def complete(self) -> bool:
+        """Whether each pixel has data, whatever its numbers: nothing in the file could say otherwise."""
+        means = self._page.meaning
+        return self.nodata is None and self._page.mask is None and means.alpha is None and self.dtype.kind != "f"
 
     @property
     def geo(self) -> GeoTags:
@@ -108,33 +188,58 @@ class Scene:
     def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
         """The window (height, width, C) whose upper left pixel is (y, x), a new array; what lies beyond the scene comes
         by the border rule. Raises SceneError for a tile or strip that cannot be decoded."""
-        y, x, height, width = (operator.index(number) for number in (y, x, height, width))
-        if height < 1 or width < 1:
-            raise ValueError(f"a window of {height} x {width} pixels; expected 1 x 1 or more")
-        # The part inside the scene, in rows and columns of the window.
-        top, bottom = (min(max(end - y, 0), height) for end in (0, self.shape[0]))
-        left, right = (min(max(end - x, 0), width) for end in (0, self.shape[1]))
-        whole = (top, left, bottom, right) == (0, 0, height, width)
-        if not whole and self.border == "reflect":
-            if top == bottom or left == right:
-                return read_window(self, Window(y, x, height, width))
-            rows = mirror_indices(y, y + height, self.shape[0]) - y
-            columns = mirror_indices(x, x + width, self.shape[1]) - x
-            above, below = max(0, -rows.min()), max(height, rows.max() + 1)
-            before, behind = max(0, -columns.min()), max(width, columns.max() + 1)
-            if (above, below, before, behind) != (0, height, 0, width):
-                # Some pixels are mirrored from inside the scene, but outside the window: cut it out of a larger one.
-                larger = self.read(y - above, x - before, above + below, before + behind)
-                return larger[above:, before:][:height, :width].copy()
-        out = (np.empty if whole else np.zeros)((height, width, self.shape[2]), self.dtype)
-        if top < bottom and left < right:
-            self._reader.fill(out[top:bottom, left:right], y + top, x + left)
-        if not whole and self.border == "reflect":
-            for outside in (slice(0, left), slice(right, width)):
-                out[top:bottom, outside] = out[top:bottom, columns[outside]]
-            for outside in (slice(0, top), slice(bottom, height)):
-                out[outside] = out[rows[outside]]
-        return out
+        return self._picture(self._bordered(y, x, height, width, self._stored))
+
+    def look(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """`read`, and where its pixels are missing, bool (height, width); None if the scene is `complete`. See
+        `compactlib.raster.missing` for the rule."""
+        stored = self._bordered(y, x, height, width, self._stored)
+        return self._picture(stored), self._missing(stored, y, x)
+
+    def _missing(self, stored: np.ndarray, y: int, x: int) -> np.ndarray | None:
+        if self.complete:
+            return None
+        alpha = self._page.meaning.alpha
+        bands = stored if alpha is None else np.delete(stored, alpha, axis=-1)
+        nodata = self._all_nodata
+        if alpha is not None and isinstance(nodata, tuple) and len(nodata) > bands.shape[-1]:
+            nodata = tuple(value for band, value in enumerate(nodata) if band != alpha)
+        missing = missing_pixels(bands, nodata)
+        if alpha is not None:
+            missing |= stored[..., alpha] == 0
+        if self._page.mask is not None:
+            missing |= (self._bordered(y, x, *missing.shape, self._mask) == 0).all(axis=-1)
+        return missing
+
+    def _picture(self, stored: np.ndarray) -> np.ndarray:
+        means = self._page.meaning
+        if not self.as_stored:
+            stored = means.picture(stored)
+        elif means.hidden:
+            stored = stored[..., :-1]
+        return stored if self.bands is None else np.ascontiguousarray(stored[..., list(self.bands)])
+
+    def _stored(self, out: np.ndarray, y: int, x: int) -> None:
+        self._fill(self._reader, out, y, x)
+
+    def _mask(self, out: np.ndarray, y: int, x: int) -> None:
+        self._fill(self._mask_reader, out, y, x)
+
+    def _fill(self, reader: SegmentReader, out: np.ndarray, y: int, x: int) -> None:
+        """The file's numbers of the window (y, x) of the upright picture, all of it inside the scene."""
+        means = self._page.meaning
+        if means.orientation == 1:
+            return reader.fill(out, y, x)
+        top, left, height, width = means.place(y, x, *out.shape[:2], self.shape)
+        lying = np.empty((height, width, out.shape[2]), out.dtype)
+        reader.fill(lying, top, left)
+        out[:] = means.turn(lying)
+        return None
+
+    def _bordered(self, y: int, x: int, height: int, width: int, fill: Callable) -> np.ndarray:
+        page = self._page.mask if fill == self._mask else self._page
+        kind = page.shape[2], page.dtype
+        return read_bordered(fill, self.shape, Window(y, x, height, width), *kind, mirrored=self.border == "reflect")
 
     def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
         """Rows and columns inside the scene, as of an array: scene[a:b, c:d] is (b - a, d - c, C)."""
@@ -149,9 +254,9 @@ class Scene:
 
     def close(self) -> None:
         """Close the file and forget the decoded pixels; what is known of the picture stays."""
-        if "_reader" in self.__dict__:
-            self._reader.close()
-            del self._reader
+        for name in ("_reader", "_mask_reader"):
+            if name in self.__dict__:
+                self.__dict__.pop(name).close()
         self._closed = True
 
     def __enter__(self) -> "Scene":
@@ -160,8 +265,13 @@ class Scene:
     def __exit__(self, *error) -> None:
         self.close()
 
+    def arguments(self, **changed: Any) -> tuple:
+        """What this scene was made with, in the order that Scene takes it, its path absolute; `changed`: other ones."""
+        names = ("page", "level", "border", "cache_bytes", "bands", "_nodata", "as_stored")
+        return self._absolute, *(changed.get(name.lstrip("_"), getattr(self, name)) for name in names)
+
     def __reduce__(self):
-        return Scene, (self._absolute, self.page, self.level, self.border, self.cache_bytes)
+        return Scene, self.arguments()
 
     def __repr__(self) -> str:
         options = f"page={self.page}, level={self.level}, border={self.border!r}, cache_bytes={self.cache_bytes}"

@@ -63,7 +63,7 @@ class SegmentReader:
             if pixels is not None:
                 out[piece.target] = pixels[piece.source]
             elif not self.page.counts[piece.index]:
-                out[piece.target] = self.page.nodata or 0
+                out[piece.target] = self._unwritten(piece.target[2])
             elif self.page.plain:
                 out[piece.target] = self._rows(piece)
             else:
@@ -84,6 +84,11 @@ class SegmentReader:
                 for j in range(left // columns, (left + width - 1) // columns + 1):
                     x, x_out = _overlap(j * columns, columns, left, width)
                     yield Piece((plane * down + i) * across + j, (y_out, x_out, channels), (y, x))
+
+    def _unwritten(self, channels: slice) -> np.ndarray | float:
+        """What GDAL reads where a segment was never written."""
+        nodata = self.page.nodata
+        return np.array(nodata)[channels] if isinstance(nodata, tuple) else nodata or 0
 
     def _rows(self, piece: Piece) -> np.ndarray:
         """The window's part of an uncompressed segment, read without the rest: a strip may be as large as the scene."""

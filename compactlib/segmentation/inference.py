@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from compactlib.models import eval_mode
-from compactlib.raster import Window, read_window
+from compactlib.raster import Window, look_at_window
 
 WHITE = {"uint8": 255, "uint16": 65535}  # floats are taken as they are
 
@@ -40,7 +40,8 @@ class WindowModel:
     @torch.inference_mode()
     def __call__(self, sources: Sequence[Window]) -> Tensor:
         """Class scores float32 (b, k, h, w), on the CPU, of windows of one size."""
-        pixels = np.stack([read_window(self.image, source) for source in sources])  # (b, h, w, c)
+        looked = [look_at_window(self.image, source) for source in sources]
+        pixels = np.stack([pixels for pixels, _ in looked])  # (b, h, w, c)
         if pixels.dtype == np.uint16 or not pixels.dtype.isnative:
             pixels = pixels.astype(np.float32)  # PyTorch can do little with uint16, and nothing with foreign bytes
         pixels = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
@@ -51,6 +52,11 @@ class WindowModel:
             x /= self.white
         if self.mean is not None:
             x = x.sub_(self.mean).div_(self.std)
+        for picture, (values, missing) in zip(x, looked, strict=True):  # what has no data is the mean: 0
+            if missing is not None:
+                unknown = torch.from_numpy(missing).to(self.device)[None]
+                unknown = unknown | ~picture.isfinite() if values.dtype.kind == "f" else unknown
+                picture.masked_fill_(unknown, 0)
         scores = self.model(x.to(self.dtype))
         if not isinstance(scores, Tensor) or scores.ndim != 4 or len(scores) != len(x):
             what = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from compactlib.files import atomic_open
 from compactlib.raster import Block, Grid, Scene, Window, open_scene
+from compactlib.raster.classes import IGNORE, class_ids
 from compactlib.spark.measure import Result, Task
 
-IGNORE = 255  # in a mask: no class is known
 FACTS = b"compactlib"  # the key of a part's facts in its Parquet metadata
 
 _scenes: OrderedDict[tuple, Scene] = OrderedDict()  # what this worker has open: the last scene and its mask
@@ -27,14 +27,16 @@ def cut_block(task: Task) -> Result:
     """Write the part of one block; returns what reading it cost.
 
     task: scene, mask (paths; mask may be None), number and name of the scene, grid (as of Grid), block (as of Block),
-    nodata, cache (bytes of decoded tiles to keep) and part (path of the file). A part that is there is left as it is:
+    nodata, bands, values (pairs of number and class id), cache (bytes of decoded tiles to keep) and part (path of the
+    file). A part that is there is left as it is:
     the worker that wrote it was killed before it could say so.
     """
     part = Path(task["part"])
     grid, block = Grid(**task["grid"]), Block(*task["block"])
     cost = {"part": part.name, "bytes_read": 0, "decoded_pixels": 0, "decoded_segments": 0, "needed_pixels": 0}
     if not part.exists():
-        sources = [_open(path, grid.border, task["cache"]) for path in (task["scene"], task["mask"]) if path]
+        sources = [_open(task["scene"], grid.border, task["cache"], task["bands"], task["nodata"])]
+        sources += [_open(task["mask"], grid.border, task["cache"], as_stored=True)] if task["mask"] else []
         before = [vars(source.counters).copy() for source in sources]
         _write(part, task, grid, block, *sources)
         for source, counts in zip(sources, before, strict=True):
@@ -50,23 +52,22 @@ def read_facts(part: Path) -> dict:
     return json.loads(pq.read_metadata(part).metadata[FACTS])
 
 
-def statistics(patches: np.ndarray, nodata: float | None) -> dict[str, np.ndarray]:
+def statistics(patches: np.ndarray, missing: np.ndarray | None) -> dict[str, np.ndarray]:
     """low, high and mean of each patch (n, height, width, C), over the pixels with data, and `valid`, their share.
 
-    A pixel is without data if all its channels are `nodata`. NaN for a patch without any data.
+    missing: bool (n, height, width), True where a pixel has no data; None: all have. NaN for a patch without any data.
     """
     flat = patches.reshape(len(patches), -1)
     result = {"low": flat.min(1), "high": flat.max(1), "mean": _sums(flat) / flat.shape[1]}
     result = {name: values.astype(np.float32) for name, values in result.items()}
-    if nodata is None:
+    if missing is None:
         return {**result, "valid": np.ones(len(patches), np.float32)}
-    empty = (np.isnan(patches) if nodata != nodata else patches == nodata).all(axis=-1)
-    filled = empty[0].size - np.count_nonzero(empty.reshape(len(patches), -1), axis=1)
-    for index in np.flatnonzero(filled < empty[0].size):
-        pixels = patches[index][~empty[index]]
+    filled = missing[0].size - np.count_nonzero(missing.reshape(len(patches), -1), axis=1)
+    for index in np.flatnonzero(filled < missing[0].size):
+        pixels = patches[index][~missing[index]]
         for name, values in result.items():
             values[index] = getattr(pixels, {"low": "min", "high": "max"}.get(name, name))() if pixels.size else np.nan
-    return {**result, "valid": (filled / empty[0].size).astype(np.float32)}
+    return {**result, "valid": (filled / missing[0].size).astype(np.float32)}
 
 
 def _sums(flat: np.ndarray) -> np.ndarray:
@@ -80,6 +81,7 @@ def _write(part: Path, task: Task, grid: Grid, block: Block, scene: Scene, mask:
     side, channels = grid.size + 2 * grid.halo, scene.shape[2]
     pixels = np.empty((block.columns, side, side, channels), scene.dtype)
     labels = None if mask is None else np.empty((block.columns, side, side, 1), np.uint8)
+    empty = None if scene.complete else np.empty((block.columns, side, side, 1), bool)
     schema = _schema(pixels, labels)
     small = [name for name in schema.names if name not in ("pixels", "mask")]
     facts = []
@@ -90,11 +92,18 @@ def _write(part: Path, task: Task, grid: Grid, block: Block, scene: Scene, mask:
     ):
         for row in range(block.row, block.row + block.rows):
             strip = grid.block_source(Block(row, block.column, 1, block.columns))
-            _gather(scene.read(strip.y, strip.x, strip.height, strip.width), grid.step, pixels)
-            columns = _coordinates(task["number"], grid, block, row) | statistics(pixels, task["nodata"])
+            picture, missing = scene.look(strip.y, strip.x, strip.height, strip.width)
+            _gather(picture, grid.step, pixels)
+            if missing is not None:
+                _gather(missing[..., None], grid.step, empty)
+            found = statistics(pixels, None if empty is None else empty[..., 0])
+            columns = _coordinates(task["number"], grid, block, row) | found
             columns["pixels"] = pixels
             if mask is not None:
-                _gather(_labels(mask, strip, grid), grid.step, labels)
+                classes = _labels(mask, strip, grid, task["values"] and dict(task["values"]))
+                if missing is not None:
+                    classes[missing] = IGNORE
+                _gather(classes, grid.step, labels)
                 unknown = np.count_nonzero(labels.reshape(len(labels), -1) == IGNORE, axis=1)
                 columns |= {"mask": labels, "labelled": (1 - unknown / labels[0].size).astype(np.float32)}
             # From buffers, without a copy; to look at an array itself, Arrow would load pandas into every worker.
@@ -134,9 +143,13 @@ def _gather(strip: np.ndarray, step: int, out: np.ndarray) -> None:
     np.copyto(out, windows)
 
 
-def _labels(mask: Scene, strip: Window, grid: Grid) -> np.ndarray:
-    """A strip of the mask. Where the scene is continued with zeros, nothing is known of the classes."""
-    labels = mask.read(strip.y, strip.x, strip.height, strip.width)
+def _labels(mask: Scene, strip: Window, grid: Grid, values: dict[int, int] | None) -> np.ndarray:
+    """A strip of the mask as class ids. Where it has no data, or the scene is continued with zeros, nothing is known of
+    the classes."""
+    labels, missing = mask.look(strip.y, strip.x, strip.height, strip.width)
+    labels = class_ids(labels, values, mask.path.name)
+    if missing is not None:
+        labels[missing] = IGNORE
     if grid.border == "constant":
         for axis, (start, length) in enumerate(((strip.y, grid.height), (strip.x, grid.width))):
             beyond = np.arange(start, start + labels.shape[axis])
@@ -166,13 +179,14 @@ def _pixels_inside(grid: Grid, block: Block) -> int:
     return height * (min(source.x + source.width, grid.width) - max(source.x, 0))
 
 
-def _open(path: str, border: str, cache: int) -> Scene:
+def _open(path: str, border: str, cache: int, bands=None, nodata=None, as_stored: bool = False) -> Scene:
     """The scene of this worker at `path`, opened at its first block and kept."""
     found = os.stat(path)
-    key = (path, border, cache, found.st_mtime_ns, found.st_size)
+    key = (path, border, cache, repr(bands), repr(nodata), as_stored, found.st_mtime_ns, found.st_size)
     if key not in _scenes:
         while len(_scenes) >= 2:
             _scenes.popitem(last=False)[1].close()
-        _scenes[key] = open_scene(path, border="constant" if border == "constant" else "reflect", cache_bytes=cache)
+        border = "constant" if border == "constant" else "reflect"
+        _scenes[key] = open_scene(path, 0, 0, border, cache, bands=bands, nodata=nodata, as_stored=as_stored)
     _scenes.move_to_end(key)
     return _scenes[key]

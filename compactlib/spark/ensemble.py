@@ -57,8 +57,23 @@ class Member:
         return {"weights": fingerprint(self.model), **options}
 
 
+def load(models: nn.Module | str | Path | Sequence[nn.Module | str | Path]) -> list[tuple[nn.Module, dict[str, Any]]]:
+    """Each model, loaded where it is a file of `save_model`, with the mean and std that stand in the file."""
+    found = []
+    for model in models if isinstance(models, (list, tuple)) else [models]:
+        found.append((model, {}) if isinstance(model, nn.Module) else (load_model(model), read_facts(model)))
+    if not found:
+        raise ValueError("no model is given; expected a module, the path of save_model's file, or a list of them")
+    return found
+
+
+def channels(loaded: Sequence[tuple[nn.Module, dict[str, Any]]]) -> set[int]:
+    """How many channels the models that `load` found take, as far as they say so."""
+    return {attribute(model, "in_chans") for model, _ in loaded} - {None}
+
+
 def members(
-    models: nn.Module | str | Path | Sequence[nn.Module | str | Path],
+    loaded: Sequence[tuple[nn.Module, dict[str, Any]]],
     shape: Sequence[int],
     tile: int | None,
     halo: int | None,
@@ -66,21 +81,17 @@ def members(
     mean: Numbers,
     std: Numbers,
 ) -> list[Member]:
-    """The models, loaded where they are files, each with the tiling and the normalisation that suit it."""
+    """The models that `load` found, each with the tiling and the normalisation that suit it."""
     if (mean is None) != (std is None):
         raise ValueError("mean and std belong together; give both or none")
     if halo is not None and tile is None:
         raise ValueError(f"halo={halo} is given without a tile; give both, or none for the tiles that suit the model")
+    given = {} if mean is None else {"mean": mean, "std": std}
     found = []
-    for model in models if isinstance(models, (list, tuple)) else [models]:
-        facts = {"mean": mean, "std": std}
-        if not isinstance(model, nn.Module):
-            facts = facts if mean is not None else read_facts(model)
-            model = load_model(model)
+    for model, facts in loaded:
         size = _sizes(model, shape, tile, halo, mode)
+        facts = facts | given
         found.append(Member(model, *size, facts.get("mean"), facts.get("std")))
-    if not found:
-        raise ValueError("no model is given; expected a module, the path of save_model's file, or a list of them")
     return found
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from compactlib import __version__
@@ -86,6 +87,11 @@ def file_facts(path: str | Path) -> dict[str, Any]:
     path = Path(path).resolve()
     found = path.stat()
     return {"path": str(path), "bytes": found.st_size, "modified": found.st_mtime_ns}
+
+
+def as_json(value: Any) -> Any:
+    """NumPy's numbers and arrays, and tuples, as JSON has them; None stays None."""
+    return None if value is None else np.asarray(value).tolist()
 
 
 def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -1,7 +1,8 @@
 """Scenes -> patches: a folder of Parquet parts, each written by the worker that read its block of the scene."""
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compactlib.files import check_room
-from compactlib.raster import Block, Grid, Scene, open_scene
+from compactlib.raster import Block, Grid, Scene, open_scene, windows
+from compactlib.raster.classes import IGNORE, class_ids
 from compactlib.spark.cut import cut_block
 from compactlib.spark.engine import choose_engine, run_tasks
-from compactlib.spark.job import append_rows, file_facts, open_job
+from compactlib.spark.job import append_rows, as_json, file_facts, open_job
 from compactlib.spark.manifest import write_manifest
 from compactlib.spark.measure import Result, Task
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 BLOCK = 16  # patches a side of a block, 32 with a halo: a smaller one decodes more of its tiles twice
 SMALL_BLOCK, FEW = 8, 8  # where that gives fewer than 8 tasks, blocks of 8
 ROW_BYTES = 16 << 20  # of the pixels of a row of patches in a block: what a worker holds follows from it
+SAMPLE, SAMPLES = 512, 8  # pixels a side of what is seen of a mask beforehand; how many of them side by side
 CACHE_BYTES = 128 << 20  # of decoded tiles, at most
 
 
@@ -51,7 +54,9 @@ def patchify(
     halo: int = 0,
     border: str = "reflect",
     mask: str | Path | Sequence[str | Path] | None = None,
-    nodata: float | None = None,
+    values: Mapping[int, int] | None = None,
+    bands: Sequence[int] | None = None,
+    nodata: float | Sequence[float] | None = None,
     engine: str = "spark",
     session: "SparkSession | None" = None,
     workers: int | None = None,
@@ -60,8 +65,11 @@ def patchify(
     """Cut scenes (TIFF files of any size) into patches of `size` pixels, `step` apart, in the folder `out`.
 
     size, step, halo, border: see `compactlib.raster.Grid`; a patch is stored with its halo, size + 2 * halo a side.
-    mask: class ids of each scene, a TIFF of the same height and width, uint8, 255 = unknown. nodata: the value of
-    pixels without data; default: what the file says. engine, session, workers, progress: see `run_tasks`.
+    mask: class ids of each scene, a TIFF of the same height and width, 255 = unknown. values: which number in the masks
+    is which class id, such as {0: 0, 255: 1}. bands: which channels of the scene, counted from 0; default: all. nodata:
+    the value of pixels without data, or one for each band; default: what the file says. Pixels without data (see
+    `compactlib.raster.missing`) count in no statistic and are 255 in the mask. engine, session, workers, progress: see
+    `run_tasks`.
 
     The folder gets parts/*.parquet (a row per patch: scene, row, column, y, x, low, high, mean, valid, pixels, and with
     masks mask and labelled), manifest.parquet (a row per part), job.json (what was asked) and tasks.csv (what each part
@@ -73,19 +81,24 @@ def patchify(
     folder with something else in it, OSError if the disk has no room. TaskError if a task fails.
     """
     engine = choose_engine(engine)
-    nodata = nodata.item() if isinstance(nodata, np.generic) else nodata
+    nodata, bands, values = (
+        as_json(nodata),
+        as_json(bands),
+        values and sorted((int(v), int(i)) for v, i in values.items()),
+    )
     scenes, masks = _paths(scene), _paths(mask) if mask is not None else None
     if masks is not None and len(masks) != len(scenes):
         raise ValueError(f"{len(scenes)} scenes and {len(masks)} masks; expected a mask for each scene, or none")
     grid = {"size": size, "step": step, "halo": halo, "border": border}
-    tasks, patch_bytes = _tasks(scenes, masks, grid, nodata)
+    options = {"bands": bands, "nodata": nodata, "values": values}
+    tasks, patch_bytes = _tasks(scenes, masks, grid, options)
     grid = {name: tasks[0]["grid"][name] for name in grid}  # as Grid has them: plain numbers
     spec = {
         "kind": "patchify",
         "scenes": [file_facts(path) for path in scenes],
         "masks": None if masks is None else [file_facts(path) for path in masks],
         "grid": grid,
-        "nodata": nodata,
+        **{name: value for name, value in options.items() if value is not None or name == "nodata"},
         "block": [max(task["block"][side] for task in tasks) for side in (2, 3)],  # parts of other blocks do not fit in
     }
     parts = Path(out).absolute() / "parts"
@@ -118,12 +131,12 @@ def _paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
     return paths
 
 
-def _tasks(scenes: list[Path], masks: list[Path] | None, grid: dict, nodata: float | None) -> tuple[list[Task], int]:
+def _tasks(scenes: list[Path], masks: list[Path] | None, grid: dict, options: dict) -> tuple[list[Task], int]:
     """A task for each block of each scene, and the bytes of a patch. Checks all that can be seen without decoding."""
     tasks: list[Task] = []
     first: tuple | None = None
     for number, path in enumerate(scenes):
-        with open_scene(path) as scene:
+        with open_scene(path, bands=options["bands"], nodata=options["nodata"]) as scene:
             over = Grid(*scene.shape[:2], **grid)
             kind = (scene.shape[2], str(scene.dtype))
             first = first or kind
@@ -133,14 +146,14 @@ def _tasks(scenes: list[Path], masks: list[Path] | None, grid: dict, nodata: flo
                     "the same in all scenes of a job"
                 )
             if masks is not None:
-                _check_mask(masks[number], path, scene)
+                _check_mask(masks[number], path, scene, options["values"])
             common = {
                 "scene": str(path.absolute()),
                 "mask": None if masks is None else str(masks[number].absolute()),
                 "number": number,
                 "name": path.name,
                 "grid": asdict(over),
-                "nodata": scene.nodata if nodata is None else nodata,
+                **options,
             }
             for block in blocks(over, scene):
                 part = f"scene-{number:03d}-block-{block.row:04d}-{block.column:04d}.parquet"
@@ -186,10 +199,27 @@ def _cache(grid: Grid, block: Block, scene: Scene) -> int:
     return min(CACHE_BYTES, rows * height * columns * width * scene.shape[2] * scene.dtype.itemsize)
 
 
-def _check_mask(mask: Path, path: Path, scene: Scene) -> None:
-    with open_scene(mask) as labels:
-        if labels.shape != (*scene.shape[:2], 1) or labels.dtype != np.uint8:
+def _check_mask(mask: Path, path: Path, scene: Scene, values: list[tuple[int, int]] | None) -> None:
+    with open_scene(mask, as_stored=True) as labels:
+        if labels.shape != (*scene.shape[:2], 1):
             raise ValueError(
                 f"{mask} has {' x '.join(map(str, labels.shape))} pixels of {labels.dtype}; expected the class ids of "
                 f"{path}: {scene.shape[0]} x {scene.shape[1]} x 1, uint8"
             )
+        seen = {
+            int(i)
+            for part in _samples(labels)
+            for i in np.unique(class_ids(part, dict(values or ()) or None, mask.name))
+        }
+        if values is None and seen == {0, IGNORE}:
+            raise ValueError(
+                f"{mask} holds 0 and 255, and 255 means that no class is known. Give values={{0: 0, 255: 1}} if 255 is "
+                "a class, or values={0: 0, 255: 255} if it is not"
+            )
+
+
+def _samples(labels: Scene) -> Iterator[np.ndarray]:
+    """Squares of a mask, spread over all of it: enough to see how its classes are numbered, without reading it all."""
+    height, width = labels.shape[:2]
+    for window in windows(height, width, max(SAMPLE, math.ceil(max(height, width) / SAMPLES))):
+        yield labels.read(window.y, window.x, min(SAMPLE, window.height), min(SAMPLE, window.width))

@@ -3,18 +3,16 @@
 import math
 import os
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from compactlib.files import check_room
-from compactlib.raster import Scene, create_mosaic, open_scene
+from compactlib.raster import Scene, create_mosaic
+from compactlib.raster.missing import Nodata
 from compactlib.spark.engine import choose_engine, run_tasks
-from compactlib.spark.job import append_rows, file_facts, open_job
+from compactlib.spark.job import append_rows, as_json, file_facts, open_job
 from compactlib.spark.measure import Result, Task
 
 if TYPE_CHECKING:
@@ -56,7 +54,8 @@ def segment(
     probabilities: bool = False,
     batch_size: int | None = None,
     block: int | None = None,
-    nodata: float | None = None,
+    bands: Sequence[int] | None = None,
+    nodata: float | Sequence[float] | None = None,
     engine: str = "spark",
     session: "SparkSession | None" = None,
     workers: int | None = None,
@@ -69,8 +68,10 @@ def segment(
     std, batch_size: see `predict_tiled`. By default the tiles that suit each model, and the mean and std of its file.
 
     probabilities: write out/probabilities.tif too, a channel per class, uint8, round(255 p), 0 where there is no data.
-    nodata: the value of pixels without data (all channels have it); default: what the file says. In scenes of floats
-    the model sees 0 instead. engine, session, workers, progress: see `run_tasks`.
+    bands: which channels of the scene the model sees, counted from 0; default: all, or those besides alpha where the
+    model has one channel less. nodata: the value of pixels without data, or one for each band; default: what the file
+    says. A pixel without data (`compactlib.raster.missing` has the rule) gets no class, and the model sees the mean
+    instead. engine, session, workers, progress: see `run_tasks`.
 
     block: pixels a side that one task writes, a multiple of 512; default: 1024 to 2048, what fits the tiles; of a
     striped scene bands of 512 rows and up to 8192 columns, because a strip is decoded whole. A task computes all tiles
@@ -88,20 +89,20 @@ def segment(
     from compactlib.spark.segment_block import Plan, segment_block
 
     engine = choose_engine(engine)
-    with nullcontext(scene) if isinstance(scene, Scene) else open_scene(scene) as source:
-        ensemble = models.members(model, source.shape, tile, halo, mode, mean, std)
+    loaded = models.load(model)
+    with _source(scene, bands, as_json(nodata), models.channels(loaded)) as source:
+        ensemble = models.members(loaded, source.shape, tile, halo, mode, mean, std)
         classes = models.dry_run(ensemble, source, batch_size)
         block = _block(block, ensemble[0].step, source)
-        nodata = source.nodata if nodata is None else nodata
-        nodata = nodata.item() if isinstance(nodata, np.generic) else nodata
         spec = {
             "kind": "segment",
             "scene": {**file_facts(source.path), "page": source.page, "level": source.level},
+            **({} if source.bands is None else {"bands": source.bands}),
             "models": [member.facts() for member in ensemble],
             "probabilities": probabilities,
             "batch_size": batch_size,
             "block": block,
-            "nodata": nodata,
+            "nodata": source.nodata,
         }
         folder = Path(out).absolute()
         products = _products(folder, classes, probabilities)
@@ -115,9 +116,8 @@ def segment(
                 packed = models.pack(folder, ensemble)
                 at_work = [str(product.at_work) for product in products]
                 plan = Plan(
-                    scene=(str(source.path.absolute()), source.page, source.level),
+                    scene=source.arguments(border="reflect", cache_bytes=0),  # read once: there is nothing to keep
                     models=str(packed),
-                    nodata=nodata,
                     batch_size=batch_size,
                     mask=at_work[0],
                     probabilities=at_work[1] if probabilities else None,
@@ -132,6 +132,15 @@ def segment(
     return Segmentation(
         Path(out), made[0], made[1] if probabilities else None, classes, len(tasks), len(tasks) - len(missing), results
     )
+
+
+def _source(scene: str | Path | Scene, bands: Sequence[int] | None, nodata: Nodata, channels: set[int]) -> Scene:
+    """The scene with the bands that the models see; `channels`: how many they say they take."""
+    given = scene if isinstance(scene, Scene) else Scene(scene)
+    changed = {} if nodata is None else {"nodata": nodata}
+    if bands is None and given.bands is None and given.alpha is not None and channels == {given.shape[2] - 1}:
+        bands = [band for band in range(given.shape[2]) if band != given.alpha]
+    return Scene(*given.arguments(**changed, **({} if bands is None else {"bands": bands})))
 
 
 @dataclass(frozen=True)

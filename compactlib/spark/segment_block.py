@@ -20,13 +20,12 @@ NODATA = 255  # in a mask
 class Plan:
     """What the blocks of a job have in common. Paths are absolute.
 
-    scene: path, page, level. models: the file of `ensemble.pack`. nodata: of the scene. mask, probabilities: the
-    mosaics to write into (probabilities may be None).
+    scene: the arguments of Scene. models: the file of `ensemble.pack`. mask, probabilities: the mosaics to write into
+    (probabilities may be None).
     """
 
-    scene: tuple[str, int, int]
+    scene: tuple
     models: str
-    nodata: float | None
     batch_size: int | None
     mask: str
     probabilities: str | None
@@ -44,12 +43,12 @@ def segment_block(plan: Plan, task: Task) -> Result:
         return json.loads(marker.read_text(encoding="utf-8"))
     window = Window(*task["window"])
     ensemble = _members(plan.models)
-    with Scene(*plan.scene, "reflect", cache_bytes=0) as scene:  # read once, so there is nothing to keep
+    with Scene(*plan.scene) as scene:
         image = LoadedPart(scene, ensemble, window)
         cost = vars(scene.counters)
-    empty = image.without_data(window, plan.nodata)
+    empty = image.empty(window)
     mask = np.full((window.height, window.width), NODATA, np.uint8)
-    scores = None if empty.all() else predict(ensemble, image.filled(plan.nodata), window, plan.batch_size)
+    scores = None if empty.all() else predict(ensemble, image, window, plan.batch_size)
     if scores is not None:
         _most_probable(scores, mask)
         mask[empty] = NODATA
@@ -73,28 +72,21 @@ class LoadedPart:
     """The part of a scene that a window's tiles need, held in memory, as an image with the size of the whole scene."""
 
     def __init__(self, scene: Scene, ensemble: list[Member], window: Window):
-        self.shape, self.dtype = scene.shape, scene.dtype
+        self.shape, self.dtype, self.nodata = scene.shape, scene.dtype, scene.nodata
         sources = [window, *(member.source(scene.shape, window) for member in ensemble)]
         self.y, self.x = min(source.y for source in sources), min(source.x for source in sources)
         bottom, right = (max(ends) for ends in zip(*((s.y + s.height, s.x + s.width) for s in sources), strict=True))
-        self.pixels = scene.read(self.y, self.x, bottom - self.y, right - self.x)
+        self.pixels, self.missing = scene.look(self.y, self.x, bottom - self.y, right - self.x)
 
-    def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
-        rows, columns = key
-        return self.pixels[rows.start - self.y : rows.stop - self.y, columns.start - self.x : columns.stop - self.x]
+    def look(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """As of a Scene; the window lies in this part."""
+        part = slice(y - self.y, y - self.y + height), slice(x - self.x, x - self.x + width)
+        return self.pixels[part], None if self.missing is None else self.missing[part]
 
-    def without_data(self, window: Window, nodata: float | None) -> np.ndarray:
-        """bool (h, w): where all channels have the value `nodata`."""
-        if nodata is None:
-            return np.zeros((window.height, window.width), bool)
-        pixels = self[window.slices]
-        return (np.isnan(pixels) if nodata != nodata else pixels == nodata).all(axis=-1)
-
-    def filled(self, nodata: float | None) -> "LoadedPart":
-        """Itself. Of floats, 0 takes the place of `nodata`: -9999 or NaN would spread over all that the model sees."""
-        if nodata is not None and self.dtype.kind == "f":
-            self.pixels[np.isnan(self.pixels) if nodata != nodata else self.pixels == nodata] = 0
-        return self
+    def empty(self, window: Window) -> np.ndarray:
+        """bool (h, w): which pixels have no data."""
+        missing = self.look(window.y, window.x, window.height, window.width)[1]
+        return np.zeros((window.height, window.width), bool) if missing is None else missing
 
 
 @lru_cache(maxsize=1)

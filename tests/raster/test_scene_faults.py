@@ -95,12 +95,11 @@ def test_pages_and_levels_that_are_not_there(path):
 @pytest.mark.parametrize(
     ("array", "options", "part"),
     [
-        (np.zeros((32, 32), bool), {}, "samples of 1 bits"),
         (np.zeros((32, 32), np.complex64), {}, "samples of 64 bits (COMPLEXIEEEFP)"),
         (np.zeros((32, 32), np.uint16), {"bitspersample": 12}, "samples of 12 bits"),
         (np.zeros((4, 32, 32), np.uint8), {"volumetric": True, "tile": (2, 16, 16)}, "holds an array of (4, 32, 32)"),
     ],
-    ids=["bits", "complex", "twelve bits", "volume"],
+    ids=["complex", "twelve bits", "volume"],
 )
 def test_pixels_of_another_kind(path, array, options, part):
     tifffile.imwrite(path, array, photometric="minisblack", **options)

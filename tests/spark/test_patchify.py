@@ -11,7 +11,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compactlib.raster import Grid, open_scene
+from compactlib.raster import Grid, missing_pixels, open_scene
 from compactlib.spark import patchify
 from compactlib.spark.cut import statistics
 from compactlib.spark.measure import measured
@@ -84,12 +84,12 @@ def test_statistics_leave_out_pixels_without_data(nodata):
     patches = np.random.default_rng(2).integers(1, 9, (4, 6, 5, 2)).astype(np.float32)
     patches[1, :3] = nodata  # half of it
     patches[2] = nodata
-    patches[3, ..., 0] = nodata  # one channel only: it is data
-    found = statistics(patches, nodata)
-    assert found["valid"].tolist() == [1, 0.5, 0, 1]
+    patches[3, ..., 0] = nodata  # one channel only: it is data, but for NaN, with which no model can do anything
+    found = statistics(patches, missing_pixels(patches, nodata))
+    assert found["valid"].tolist() == [1, 0.5, 0, nodata == nodata]
     assert found["mean"][1] == patches[1, 3:].mean() and found["low"][1] == patches[1, 3:].min()
     assert np.isnan([found[name][2] for name in ("low", "high", "mean")]).all()
-    np.testing.assert_equal(found["high"][3], patches[3].max())
+    np.testing.assert_equal(found["high"][3], patches[3].max() if nodata == nodata else np.nan)
 
 
 def test_nodata_is_what_the_file_says_or_what_is_asked(here, tmp_path):

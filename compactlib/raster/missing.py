@@ -1,0 +1,45 @@
+"""Which pixels have no data: one rule for scenes, patches, masks, statistics, folders, the app and models.
+
+A pixel is missing where the file says so (its mask page is 0, its alpha is 0), where all its bands have the nodata
+value, and where any band is not a finite number: a model needs a number in every band. A missing pixel has class 255 in
+a mask, counts in no statistic and in no loss, and a model sees 0 after normalisation instead, which is the mean.
+"""
+
+import numpy as np
+
+Nodata = int | float | tuple[int | float, ...] | None
+
+# Where -3.4e38 stands for "no data", files and tags round it in many ways; nothing is measured to be that large.
+HUGE = 1e38
+
+
+def missing_pixels(pixels: np.ndarray, nodata: Nodata = None) -> np.ndarray:
+    """Where pixels (..., C) have no data, bool (...). nodata: the value that says so, or one for each band."""
+    missing = np.zeros(pixels.shape[:-1], bool) if nodata is None else is_nodata(pixels, nodata).all(axis=-1)
+    if pixels.dtype.kind == "f":
+        missing |= ~np.isfinite(pixels).all(axis=-1)
+    return missing
+
+
+def is_nodata(values: np.ndarray, nodata: Nodata) -> np.ndarray:
+    """Where values (..., C) are the nodata value (of their band), bool (..., C). NaN is equal to NaN here."""
+    if nodata is None:
+        return np.zeros(values.shape, bool)
+    bands = nodata if isinstance(nodata, tuple) else (nodata,)
+    if len(bands) == 1:
+        return _equal(values, bands[0])
+    if len(bands) != values.shape[-1]:
+        raise ValueError(f"nodata={nodata} has {len(bands)} values; expected one, or {values.shape[-1]}: one a band")
+    return np.stack([_equal(values[..., band], value) for band, value in enumerate(bands)], axis=-1)
+
+
+def _equal(values: np.ndarray, nodata: int | float) -> np.ndarray:
+    if values.dtype.kind != "f":
+        limits = np.iinfo(values.dtype)
+        possible = nodata == nodata and limits.min <= nodata <= limits.max and nodata == int(nodata)
+        return values == int(nodata) if possible else np.zeros(values.shape, bool)
+    if nodata != nodata:
+        return np.isnan(values)
+    if abs(nodata) >= HUGE:
+        return values >= HUGE if nodata > 0 else values <= -HUGE
+    return values == values.dtype.type(nodata)
