@@ -47,17 +47,17 @@ class ImageSet(Dataset):
 class MaskSet(Dataset):
     """Images and their masks; also a map-style torch Dataset.
 
-    images: uint8 array (n, height, width, channels). masks: uint8 array (n, height, width) of class indices, 255 where
-    the truth is unknown and nothing counts. Raises ValueError for other types or shapes.
+    images: uint8 or uint16 array (n, height, width, channels). masks: uint8 array (n, height, width) of class indices,
+    255 where the truth is unknown and nothing counts. Raises ValueError for other types or shapes.
     """
 
     images: np.ndarray
     masks: np.ndarray
 
     def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+        if self.images.dtype not in (np.uint8, np.uint16) or self.images.ndim != 4:
             raise ValueError(
-                f"images must be uint8 of shape (n, height, width, channels), "
+                f"images must be uint8 or uint16 of shape (n, height, width, channels), "
                 f"not {self.images.dtype} of shape {self.images.shape}"
             )
         if self.masks.dtype != np.uint8 or self.masks.shape != self.images.shape[:3]:

@@ -11,7 +11,7 @@ from .errors import BadPair, DatasetNotFound
 from .pairs import IGNORE, Pair, decode_pair, decode_pairs, match
 from .splitting import segmentation_data
 
-SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".npy")
 PARTS = {"train": "train", "val": "val", "valid": "val", "test": "test"}  # folder -> part
 
 
@@ -33,13 +33,15 @@ def from_folder(
     """The images and masks in a folder of your own as SegmentationData.
 
     path: a folder with the subfolders `images` and `masks`; or with `train`, `test` and perhaps `val` (or `valid`),
-        each with those two. Files are PNG, TIFF, BMP or JPEG; an image and its mask have the same name up to the
-        extension. Other files are passed over.
+        each with those two. Files are PNG, TIFF, BMP, JPEG or .npy, told by content; an image and its mask have the
+        same name up to the extension. Other files are passed over.
     class_names: of the classes 0, 1, ...
     images, masks: the names of the two subfolders.
     values: which value in a mask file is which class index, such as {0: 0, 255: 1}; 255 as an index means ignore. By
         default the values are the indices themselves, and 255 is ignored.
-    in_chans: 3 for RGB, 1 for grey; every image is converted to it (transparency is dropped).
+    in_chans: 3 for RGB, 1 for grey; every image is converted to it. More bands, as of satellites, need as many. Images
+        have 8 bits a channel or 16, all the same. They are turned as EXIF or TIFF say. Where one has no data (see
+        `compactlib.raster.missing`: transparent, nodata) its mask is 255, and its pixels are the mean.
     img_size: side in pixels; images and masks are fitted into a square of it, in proportion (bilinear and
         antialiased; the mask takes the nearest pixel), and the rim is 255 in the mask. None: as they are, all of one
         size.
@@ -60,11 +62,8 @@ def from_folder(
         pairs = match(_files(folder / images), _files(folder / masks), folder)
         if not pairs:
             raise DatasetNotFound(f"{folder / images} has no image ({', '.join(SUFFIXES)}).")
-        read = (
-            (place, Pair(str(folder / i), (folder / i).read_bytes(), str(folder / m), (folder / m).read_bytes()))
-            for place, (i, m) in enumerate(pairs)
-        )
-        raw[part] = decode_pairs(read, len(pairs), decode, f"{path.name}: decoding {part}")
+        files = (Pair(str(folder / i), folder / i, str(folder / m), folder / m) for i, m in pairs)
+        raw[part] = decode_pairs(enumerate(files), len(pairs), decode, f"{path.name}: decoding {part}")
     _check_parts(raw)
     return segmentation_data(
         raw,
@@ -103,8 +102,8 @@ def _check(class_names: tuple, values: dict | None, in_chans: int, test_fraction
     """Raise ValueError for what cannot be used; return the values of the mask files."""
     if not 2 <= len(class_names) <= IGNORE or not all(isinstance(name, str) for name in class_names):
         raise ValueError(f"class_names must be 2 to 255 texts, not {class_names!r}.")
-    if in_chans not in (1, 3):
-        raise ValueError(f"in_chans must be 1 (grey) or 3 (RGB), not {in_chans!r}.")
+    if isinstance(in_chans, bool) or not isinstance(in_chans, int) or in_chans < 1:
+        raise ValueError(f"in_chans must be 1 (grey), 3 (RGB), or the number of bands of the images, not {in_chans!r}.")
     if not (is_number(test_fraction) and 0 < test_fraction < 1):
         raise ValueError(f"test_fraction must be a number above 0 and below 1, not {test_fraction!r}.")
     if values is None:
@@ -118,7 +117,7 @@ def _check(class_names: tuple, values: dict | None, in_chans: int, test_fraction
 
 
 def _check_parts(raw: dict) -> None:
-    sizes = {part: images.shape[1:3] for part, (images, _) in raw.items()}
+    sizes = {part: images.shape[1:3] for part, (images, *_) in raw.items()}
     if len(set(sizes.values())) > 1:
         shown = ", ".join(f"{part} {width} x {height}" for part, (height, width) in sizes.items())
         raise BadPair(f"The parts have images of different sizes ({shown}); give img_size to bring them to one.")

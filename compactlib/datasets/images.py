@@ -12,23 +12,29 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 
-def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of uint8 images (n, h, w, c), in units where 255 is 1.
+def channel_statistics(
+    images: np.ndarray, missing: np.ndarray | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of images (n, h, w, c), uint8 or uint16, in units where white is 1.
 
-    Sums of integers, so that every machine finds the same digits, and in chunks, so that memory stays small.
+    missing: pixels that do not count, bool (n, h, w). Sums of integers, so that every machine finds the same digits,
+    and in chunks, so that memory stays small.
     """
-    channels = images.shape[-1]
-    total, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
+    channels, white, count = images.shape[-1], np.iinfo(images.dtype).max, 0
+    total, squares = [0] * channels, [0] * channels
+    levels = np.arange(white + 1, dtype=np.int64)
     for start in range(0, len(images), 2048):
-        chunk = images[start : start + 2048].reshape(-1, channels)
+        part = slice(start, start + 2048)
+        chunk = images[part].reshape(-1, channels) if missing is None else images[part][~missing[part]]
+        count += len(chunk)
         for channel in range(channels):
-            counts = np.bincount(chunk[:, channel], minlength=256)
-            total[channel] += counts @ np.arange(256)
-            squares[channel] += counts @ np.arange(256) ** 2
-    count = images.size // channels
-    mean = total / count
-    std = np.sqrt(squares / count - mean**2)
-    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
+            counts = np.bincount(chunk[:, channel], minlength=white + 1)
+            total[channel] += int(counts @ levels)
+            squares[channel] += int(counts @ levels**2)
+    count = max(1, count)
+    mean = np.array([number / count for number in total])
+    std = np.sqrt(np.maximum(0, np.array([number / count for number in squares]) - mean**2))
+    return tuple((mean / white).tolist()), tuple((std / white).tolist())
 
 
 def resize(images: np.ndarray, img_size: int | None) -> np.ndarray:

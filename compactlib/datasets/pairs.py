@@ -1,17 +1,18 @@
 """Pairs of an image and its mask: find them, decode them, and say which file does not fit."""
 
-import io
 import os
 import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
+from ..raster.picture import Picture, PictureError, read_picture
 from .errors import BadPair
 
 IGNORE = 255  # the value in a mask where nothing counts
@@ -21,12 +22,12 @@ QUICK = 8  # seconds; only what takes longer shows a progress bar
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its mask, encoded, with the names by which an error calls them."""
+    """An image and its mask, as bytes or as paths of files, with the names by which an error calls them."""
 
     image_name: str
-    image: bytes
+    image: bytes | Path
     mask_name: str
-    mask: bytes
+    mask: bytes | Path
 
     def __str__(self) -> str:
         return self.image_name
@@ -64,73 +65,100 @@ def _natural(stem: str) -> list:
 
 def decode_pairs(
     pairs: Iterable[tuple[int, object]], count: int, decode: Callable[[object], tuple], label: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Decode `count` pairs, each with its place in the result, to images uint8 (n, h, w, c) and masks uint8 (n, h, w).
+) -> tuple[np.ndarray, ...]:
+    """Decode `count` pairs, each with its place in the result, to images (n, h, w, c) and masks uint8 (n, h, w); and
+    where `decode` gives a third array, pixels without data, bool (n, h, w).
 
     On a few threads (Pillow and NumPy release the GIL), with a progress bar where it takes long. Raises BadPair if the
-    sizes differ.
+    sizes or the types differ.
     """
-    pairs, images, masks, first = iter(pairs), None, None, None
+    pairs, images, masks, missing, first = iter(pairs), None, None, None, None
     with (
         ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
         tqdm(total=count, desc=label, leave=False, delay=QUICK) as bar,
     ):
         while batch := list(islice(pairs, AT_ONCE)):
             decoded = pool.map(decode, [pair for _, pair in batch])
-            for (place, pair), (image, mask) in zip(batch, decoded, strict=True):
+            for (place, pair), (image, mask, *more) in zip(batch, decoded, strict=True):
                 if images is None:
-                    images, first = np.empty((count, *image.shape), np.uint8), pair
+                    images, first = np.empty((count, *image.shape), image.dtype), pair
                     masks = np.empty((count, *mask.shape), np.uint8)
                 if image.shape != images.shape[1:]:
                     raise BadPair(
                         f"{pair} is {_size(image)} pixels, {first} {_size(images[0])}. Images of one set need one "
                         f"size: give img_size to bring them to it."
                     )
+                if image.dtype != images.dtype:
+                    raise BadPair(
+                        f"{pair} has pixels of {image.dtype}, {first} of {images.dtype}. Images of one set need one "
+                        "type: save them all with 8 bits a channel, or all with 16."
+                    )
                 images[place], masks[place] = image, mask
+                if more and more[0] is not None:
+                    missing = np.zeros(masks.shape, bool) if missing is None else missing
+                    missing[place] = more[0]
                 bar.update()
-    return images, masks
+    return (images, masks) if missing is None else (images, masks, missing)
 
 
 def decode_pair(
     pair: Pair, values: dict[int, int], class_names: tuple[str, ...], in_chans: int = 3, side: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Decode one pair to an image uint8 (h, w, in_chans) and a mask uint8 (h, w) of class indices.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Decode one pair: an image (h, w, in_chans) uint8 or uint16, a mask uint8 (h, w) of class indices, and where the
+    image has no data, bool (h, w) or None; there the mask is 255.
 
-    values: which value in the file is which class index (or 255, ignore). side: letterbox both to side x side pixels.
+    values: which value in the file is which class index (or 255, ignore). side: letterbox all to side x side pixels.
     Raises BadPair, with the name of the file.
     """
-    image, mask = _open(pair.image, pair.image_name), _open(pair.mask, pair.mask_name)
-    if image.mode.startswith(("I", "F")):
-        raise BadPair(f"{pair.image_name} has more than 8 bits a channel (Pillow mode {image.mode}); scale it to 8.")
-    image = image.convert("RGB" if in_chans == 3 else "L")
-    if image.size != mask.size:
+    image, mask = _read(pair.image, pair.image_name), _read(pair.mask, pair.mask_name, as_stored=True)
+    pixels = _bands(image, pair.image_name, in_chans)
+    if pixels.shape[:2] != mask.pixels.shape[:2]:
         raise BadPair(
-            f"{pair.image_name} is {_wide(image)} pixels, its mask {pair.mask_name} {_wide(mask)}. Both need one size."
+            f"{pair.image_name} is {_size(pixels)} pixels, its mask {pair.mask_name} {_size(mask.pixels)}. Both need "
+            "one size."
         )
     classes = _classes(mask, pair.mask_name, values, class_names)
+    if image.missing is not None:
+        classes[image.missing] = IGNORE
     if side is not None:
-        return letterbox(image, classes, side)
-    return _channels(image), classes
+        return letterbox(pixels, classes, side, image.missing)
+    return pixels, classes, image.missing
 
 
-def _open(data: bytes, name: str) -> Image.Image:
+def _read(source: bytes | Path, name: str, as_stored: bool = False) -> Picture:
     try:
-        image = Image.open(io.BytesIO(data))
-        image.load()
-    except Exception as error:  # Pillow's decoders raise a dozen different types
-        raise BadPair(f"{name} cannot be read as an image ({error}). Replace it with an intact copy.") from error
-    return image
+        return read_picture(source, name, as_stored=as_stored)
+    except PictureError as error:
+        raise BadPair(str(error)) from error
 
 
-def _classes(mask: Image.Image, name: str, values: dict[int, int], class_names: tuple[str, ...]) -> np.ndarray:
+def _bands(image: Picture, name: str, in_chans: int) -> np.ndarray:
+    """The pixels with `in_chans` channels: grey becomes colour and colour grey, more bands have to be as many."""
+    pixels, bands = image.pixels, image.pixels.shape[2]
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise BadPair(f"{name} has pixels of {pixels.dtype}; expected whole numbers of 8 or 16 bits: scale it to them.")
+    if bands == in_chans:
+        return pixels
+    if (bands, in_chans) == (1, 3):
+        return np.repeat(pixels, 3, axis=-1)
+    if (bands, in_chans) == (3, 1):
+        if pixels.dtype == np.uint8:
+            return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+        return np.rint(pixels @ np.array([[0.299], [0.587], [0.114]])).astype(np.uint16)  # the same weights
+    if image.alpha is not None and bands + 1 == in_chans:
+        return np.concatenate([pixels, image.alpha[..., None]], axis=-1)
+    raise BadPair(
+        f"{name} has {bands} bands, in_chans is {in_chans}. Give in_chans={bands}, or save the bands that you want."
+    )
+
+
+def _classes(mask: Picture, name: str, values: dict[int, int], class_names: tuple[str, ...]) -> np.ndarray:
     """The mask's values as class indices. A palette image counts by its indices, not by its colours."""
-    array = np.asarray(mask)
-    if array.ndim != 2:
+    if mask.pixels.shape[2] != 1:
         raise BadPair(
-            f"{name} has {array.shape[2]} channels; a mask has one, whose values name the class of each pixel."
+            f"{name} has {mask.pixels.shape[2]} channels; a mask has one, whose values name the class of each pixel."
         )
-    if array.dtype == bool:
-        array = array.astype(np.uint8)
+    array = mask.pixels[..., 0]
     if array.dtype.kind not in "ui":
         raise BadPair(f"{name} holds numbers of type {array.dtype}; a mask holds integers that name the classes.")
     found = np.unique(array)
@@ -138,39 +166,48 @@ def _classes(mask: Image.Image, name: str, values: dict[int, int], class_names: 
         shown = ", ".join(map(str, unknown[:10])) + (", ..." if len(unknown) > 10 else "")
         names = (*class_names, *[""] * 256)
         known = [f"{v} ({'ignored' if c == IGNORE else names[c]})" for v, c in sorted(values.items())]
-        lossy = " JPEG changes values; masks want PNG or TIFF." if mask.format == "JPEG" else ""
+        lossy = " JPEG changes values; masks want PNG or TIFF." if mask.kind == "JPEG" else ""
         raise BadPair(f"{name} has the unknown values {shown}; known are {', '.join(known)}.{lossy}")
     table = np.zeros(int(found.max()) + 1, np.uint8)
     for value, index in values.items():
         if value < len(table):
             table[value] = index
-    return table[array]
+    classes = table[array]
+    if mask.missing is not None:
+        classes[mask.missing] = IGNORE
+    return classes
 
 
-def letterbox(image: Image.Image, mask: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Fit a picture and its mask into a square of `side` pixels, in proportion and centred.
+def letterbox(
+    image: np.ndarray, mask: np.ndarray, side: int, missing: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Fit a picture (h, w, c), its mask (h, w) and its pixels without data into a square of `side` pixels, in
+    proportion and centred.
 
     The image is resized bilinear and antialiased and has a black rim; the mask takes the nearest pixel and has a rim
     of 255, which no loss and no metric counts.
     """
-    scale = side / max(image.size)
-    width, height = (max(1, round(length * scale)) for length in image.size)
-    small = _channels(image.resize((width, height), Image.Resampling.BILINEAR))  # Pillow's resize always antialiases
-    small_mask = np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+    scale = side / max(image.shape[:2])
+    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
+
+    def fit(array: np.ndarray, method: Image.Resampling) -> np.ndarray:
+        return np.asarray(Image.fromarray(array).resize((width, height), method))
+
+    if image.dtype == np.uint8 and image.shape[2] in (1, 3):
+        small = fit(image[..., 0] if image.shape[2] == 1 else image, Image.Resampling.BILINEAR)  # antialiases as well
+        small = small.reshape(height, width, -1)
+    else:
+        bands = [fit(band.astype(np.float32), Image.Resampling.BILINEAR) for band in np.moveaxis(image, -1, 0)]
+        small = np.rint(np.stack(bands, axis=-1)).astype(image.dtype)
     top, left = (side - height) // 2, (side - width) // 2
-    out, out_mask = np.zeros((side, side, small.shape[2]), np.uint8), np.full((side, side), IGNORE, np.uint8)
-    out[top : top + height, left : left + width] = small
-    out_mask[top : top + height, left : left + width] = small_mask
-    return out, out_mask
-
-
-def _channels(image: Image.Image) -> np.ndarray:
-    array = np.asarray(image)
-    return array if array.ndim == 3 else array[..., None]
-
-
-def _wide(image: Image.Image) -> str:
-    return f"{image.width} x {image.height}"
+    place = slice(top, top + height), slice(left, left + width)
+    out, out_mask = np.zeros((side, side, small.shape[2]), image.dtype), np.full((side, side), IGNORE, np.uint8)
+    out[place], out_mask[place] = small, fit(mask, Image.Resampling.NEAREST)
+    if missing is None:
+        return out, out_mask, None
+    out_missing = np.zeros((side, side), bool)
+    out_missing[place] = fit(missing.astype(np.uint8), Image.Resampling.NEAREST)
+    return out, out_mask, out_missing
 
 
 def _size(image: np.ndarray) -> str:

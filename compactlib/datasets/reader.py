@@ -2,7 +2,7 @@
 
 It takes the paths of the files by name, the card and `img_size`, and returns for "train", "test" and, where the set
 has one, "val" (or "all" where it has no split): images uint8 (n, h, w, c), and labels int64 (n,) or masks uint8
-(n, h, w).
+(n, h, w); with masks perhaps also which pixels have no data, bool (n, h, w).
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import numpy as np
 
 from .cards import Card
 
-Part = tuple[np.ndarray, np.ndarray]
+Part = tuple[np.ndarray, ...]
 Paths = dict[str, Path]
 
 

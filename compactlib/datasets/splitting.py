@@ -22,6 +22,7 @@ def segmentation_data(
     test_fraction: float = 0.2,
 ) -> SegmentationData:
     """Split, thin and resize; the arguments are those of `load`. raw: "train", "test" and perhaps "val", or "all"."""
+    raw = _complete(raw)
     if "all" in raw:
         chosen = _draw(len(raw["all"][0]), test_fraction, card, seed=TEST_SEED, stream=TEST)
         raw = {"train": _take(raw["all"], ~chosen), "test": _take(raw["all"], chosen)}
@@ -36,17 +37,21 @@ def segmentation_data(
     if not len(train[0]):
         raise ValueError(f"val_fraction={val_fraction} leaves no training image of {card.name}; choose a smaller one.")
     train, val, test = (
-        (resize(images, img_size), resize_masks(masks, img_size)) for images, masks in (train, val, raw["test"])
+        (resize(images, img_size), *(resize_masks(masks, img_size) for masks in more))
+        for images, *more in (train, val, raw["test"])
     )
-    mean, std = channel_statistics(train[0])
+    mean, std = channel_statistics(train[0], *train[2:])
+    for images, _, *missing in (train, val, test):
+        for where in missing:  # what has no data is the mean: 0 for a model
+            images[where] = np.rint(np.array(mean) * np.iinfo(images.dtype).max)
     if fraction < 1:
         nobody = np.zeros(len(train[0]), np.int64)  # one class: a draw of all images alike
         train = _take(train, stratified(nobody, fraction, seed=seed, stream=FRACTION))
     return SegmentationData(
         name=card.name,
-        train=MaskSet(*train),
-        val=MaskSet(*val),
-        test=MaskSet(*test),
+        train=MaskSet(*train[:2]),
+        val=MaskSet(*val[:2]),
+        test=MaskSet(*test[:2]),
         class_names=card.class_names,
         mean=mean,
         std=std,
@@ -64,5 +69,11 @@ def _draw(count: int, share: float, card: Card, *, seed: int, stream: int) -> np
 
 
 def _take(part: Part, which: np.ndarray | slice) -> Part:
-    images, masks = part
-    return images[which], masks[which]
+    return tuple(array[which] for array in part)
+
+
+def _complete(raw: dict[str, Part]) -> dict[str, Part]:
+    """Parts that all say which pixels have no data, where one of them does."""
+    if all(len(part) == 2 for part in raw.values()):
+        return raw
+    return {name: part if len(part) == 3 else (*part, np.zeros(part[1].shape, bool)) for name, part in raw.items()}

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from compactlib.files import read_regular
 
+ORIENTATION = 0x0112  # an EXIF tag
 PIXEL_LIMIT = 200_000_000  # rows times columns
 KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"\x93NUMPY": "NPY"}
 KINDS |= dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF")
@@ -24,6 +25,10 @@ COLOURS = {"CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "PA": "RGBA", "RGBa": "R
 
 class PictureError(ValueError):
     """A file that is no picture for this project. The sentence names it, says what is wrong and what to do."""
+
+
+class PictureTooLarge(PictureError):
+    """A picture of more pixels than may be held in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +61,8 @@ def read_picture(source: bytes | Path, name: str, *, limit: int = PIXEL_LIMIT, a
     except (OSError, ValueError) as error:
         raise PictureError(f"{name} cannot be read: {error}") from error
     kind = kind_of(data)
+    if not data:
+        raise PictureError(f"{name} is empty. Replace it with an intact copy.")
     if kind is None:
         raise PictureError(
             f"{name} is no PNG, JPEG, BMP, TIFF or .npy: it begins with {data[:6]!r}, whatever its name says. Save the "
@@ -70,6 +77,10 @@ def read_picture(source: bytes | Path, name: str, *, limit: int = PIXEL_LIMIT, a
             return _npy(data, name, limit) if kind == "NPY" else _pillow(data, name, kind, limit, as_stored)
     except PictureError:
         raise
+    except Image.DecompressionBombError as error:
+        raise PictureTooLarge(
+            f"{name} has far more pixels than {limit // 10**6} megapixels, the most there may be."
+        ) from error
     except Exception as error:  # decoders fail in a dozen ways on bytes that are not what they should be
         why = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise PictureError(
@@ -78,30 +89,38 @@ def read_picture(source: bytes | Path, name: str, *, limit: int = PIXEL_LIMIT, a
 
 
 def check_size(name: str, height: int, width: int, limit: int) -> None:
-    """Raises PictureError for more pixels than `limit`."""
+    """Raises PictureTooLarge for more pixels than `limit`."""
     if height * width > limit:
-        raise PictureError(
+        raise PictureTooLarge(
             f"{name} has {height:,} x {width:,} pixels, {height * width / 1e6:,.0f} megapixels; expected "
             f"{limit // 10**6} at most."
         )
 
 
 def _tiff(source: bytes | Path, name: str, limit: int, as_stored: bool) -> Picture:
-    from compactlib.raster.scene import SceneError, open_scene
+    try:
+        from compactlib.raster.scene import SceneError, open_scene
+        from compactlib.raster.tiff_page import size_of
+    except ImportError as error:
+        raise PictureError(f"{name} is a TIFF, and what reads them is missing here: pip install tifffile") from error
 
     with tempfile.TemporaryDirectory() as folder:
         path = source
         if isinstance(source, bytes):
             path = Path(folder) / "picture.tif"
             path.write_bytes(source)
+        height, width, tile = size_of(path)
+        check_size(name, height, width, limit)
+        if tile > limit:
+            raise PictureTooLarge(
+                f"{name} has tiles of {tile / 1e6:,.0f} megapixels; write it with tiles of 512 pixels."
+            )
         try:
-            with open_scene(path, cache_bytes=0, as_stored=as_stored, limit=limit) as scene:
+            with open_scene(path, cache_bytes=0, as_stored=as_stored) as scene:
                 pixels, missing = scene.look(0, 0, *scene.shape[:2])
                 alpha, geo, count = scene.alpha, scene.geo, scene.pages
         except SceneError as error:
             raise PictureError(str(error).replace(str(path), name)) from error
-        except ImportError as error:
-            raise PictureError(f"{name} is a TIFF, and what reads them is missing here. {error}") from error
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
             raise PictureError(f"{name} is a TIFF that cannot be read ({str(error)[:120]}). Save it again.") from error
     remarks = [f"It holds {count} pictures; this is the first."] if count > 1 else []
@@ -177,11 +196,12 @@ def _check_bytes(name: str, kind: str, image: Image.Image, data: bytes) -> None:
 def _upright(image: Image.Image, remarks: list[str]) -> Image.Image:
     """The image as its EXIF data say it is held. A damaged block says nothing, and viewers show the picture anyway."""
     try:
+        number = image.getexif().get(ORIENTATION, 1)
         turned = ImageOps.exif_transpose(image)
     except Exception:  # Pillow's reader of EXIF fails in as many ways as its decoders
         remarks.append("Its EXIF data are damaged and were passed over.")
         return image
-    if turned.size != image.size or turned.getexif().get(0x0112) != image.getexif().get(0x0112):
+    if number in range(2, 9):
         remarks.append("It was turned as its EXIF data say.")
     return turned
 

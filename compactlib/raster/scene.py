@@ -1,6 +1,5 @@
 """A scene: the picture in a TIFF file of any size, read window by window and never held whole."""
 
-import math
 import operator
 import warnings
 from collections.abc import Callable, Sequence
@@ -29,7 +28,6 @@ def open_scene(
     bands: Sequence[int] | None = None,
     nodata: Nodata = None,
     as_stored: bool = False,
-    limit: int | None = None,
 ) -> "Scene":
     """Open one picture of a TIFF file for reading by windows.
 
@@ -41,19 +39,13 @@ def open_scene(
 
     The pixels are the picture that a viewer shows: upright as the tag Orientation says, a palette and CMYK as RGB,
     WhiteIsZero turned round, 1 to 4 bits spread to 255. as_stored: upright, but with the numbers of the file, as class
-    ids want it. limit: of rows times columns, where the whole picture is to be read into memory.
+    ids want it.
 
     Raises SceneError, without decoding a pixel, if the file is missing, no TIFF, cut off, or in a form that cannot be
     read. Warns if decoded strips are too large to be kept: then each window decodes them anew.
     """
     scene = Scene(path, page, level, border, cache_bytes, bands, nodata, as_stored)
     described = scene._page
-    if limit is not None and (math.prod(described.shape[:2]) > limit or math.prod(described.tile) > limit):
-        raise SceneError(
-            f"{path} has {described.shape[0]:,} x {described.shape[1]:,} pixels in "
-            f"{'strips' if described.striped else 'tiles'} of {described.tile[0]:,} x {described.tile[1]:,}; expected "
-            f"{limit // 10**6} megapixels at most."
-        )
     if 0 < cache_bytes < described.segment_bytes and not described.plain:
         warnings.warn(
             f"{path}: each window decodes {'strips' if described.striped else 'tiles'} of {described.tile[0]} x "

@@ -87,6 +87,19 @@ def read_page(path: Path, page: int, level: int) -> ScenePage:
         ) from error
 
 
+def size_of(path: Path) -> tuple[int, int, int]:
+    """Rows, columns, and the pixels of a tile or strip of the first page, from its directory alone; zeros if that is
+    damaged, which `read_page` says."""
+    try:
+        with TiffFile(path) as tif:
+            page = tif.pages.first
+            height, width = page.imagelength, page.imagewidth
+            tile = page.tilelength * page.tilewidth if page.is_tiled else min(page.rowsperstrip, height) * width
+            return height, width, tile
+    except Exception:  # tifffile fails in many ways on a damaged directory
+        return 0, 0, 0
+
+
 def _check_file(path: Path) -> None:
     if path.is_dir():
         raise SceneError(f"{path} is a folder; expected one TIFF file.")

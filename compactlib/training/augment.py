@@ -11,10 +11,15 @@ from compactlib.training.recipe import Recipe
 def to_input(
     images: Tensor, mean: tuple[float, ...], std: tuple[float, ...], device: str | torch.device = "cpu"
 ) -> Tensor:
-    """Stored images uint8 (b, h, w, c) -> model input float32 (b, c, h, w), normalised, on `device`."""
-    x = images.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
+    """Stored images (b, h, w, c), uint8 or uint16 -> model input float32 (b, c, h, w), normalised, on `device`."""
+    x = to_unit(images.to(device, non_blocking=True))
     m, s = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (mean, std))
     return (x - m) / s
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """Stored images (b, h, w, c), uint8 or uint16 -> float32 (b, c, h, w) in which white is 1."""
+    return images.permute(0, 3, 1, 2).float() / torch.iinfo(images.dtype).max
 
 
 def random_window(x: Tensor, pixels: int, size: tuple[int, int] | None = None, border: str = "zeros") -> Tensor:

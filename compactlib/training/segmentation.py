@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 from compactlib.datasets import MaskSet, SegmentationData
 from compactlib.raster import mirror_indices
 from compactlib.segmentation import LOSSES, augment, label_instances, weight_map
+from compactlib.training.augment import to_unit
 from compactlib.training.classification import as_is
 from compactlib.training.evaluate_masks import evaluate_masks
 from compactlib.training.mask_recipe import MaskRecipe
@@ -47,8 +48,8 @@ class Segmentation:
         """Nothing changes from step to step."""
 
     def loss(self, model: nn.Module, images: Tensor, masks: Tensor, weights: Tensor | None = None) -> Tensor:
-        """The recipe's loss of a batch: images uint8 (b, h, w, c), masks uint8 (b, h, w), weights float (b, h, w)."""
-        x = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
+        """The recipe's loss of a batch: images (b, h, w, c), masks uint8 (b, h, w), weights float (b, h, w)."""
+        x = to_unit(images.to(self.device, non_blocking=True))
         target = masks.to(self.device).long()
         weights = None if weights is None else weights.to(self.device)
         x, target, weights = augment(x, target, weights, self.augmentation)

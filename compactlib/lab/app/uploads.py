@@ -1,13 +1,17 @@
 """From the bytes of an upload to a checked picture. Nothing in an upload is trusted: not its name, not its header."""
 
-import io
+import logging
 import unicodedata
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+
+from compactlib.raster.picture import PictureError, PictureTooLarge, kind_of, read_picture
+from compactlib.raster.tiff_tags import GEO_KEYS, PIXEL_SCALE
+
+# What tifffile logs about a damaged file, this module says itself.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 UPLOAD_LIMIT = 200_000_000  # bytes of a file
 PIXEL_LIMIT = 50_000_000  # rows times columns, as the file's header states them, before anything is decoded
@@ -18,8 +22,10 @@ LIMITS = (
 )
 LARGER = "For larger scenes there is the command line: python -m compactlib segment scene.tif out/ --model FILE"
 
-KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
-KINDS |= dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF")
+KINDS = ("PNG", "JPEG", "TIFF")
+MODEL_TYPE, PROJECTED_SYSTEM, LINEAR_UNITS = 1024, 3072, 3076  # GeoKeys
+PROJECTED, METRE = 1, 9001
+UTM = {*range(32601, 32661), *range(32701, 32761)}  # EPSG codes on WGS 84: in metres
 
 
 class UploadError(ValueError):
@@ -60,17 +66,28 @@ def read_upload(name: str, data: bytes) -> Picture:
         raise UploadError(f"{name} is empty: choose the file again.")
     if len(data) > UPLOAD_LIMIT:
         raise UploadError(f"{name} has {len(data):,} bytes; expected {UPLOAD_LIMIT:,} at most. {LARGER}")
-    kind = next((kind for start, kind in KINDS.items() if data.startswith(start)), None)
-    if kind is None:
+    if kind_of(data) not in KINDS:
         raise UploadError(
             f"{name} is no PNG, JPEG or TIFF: it begins with {data[:6]!r}, whatever its name says. Save the picture in "
             "one of these formats."
         )
-    if kind == "TIFF":
-        from compactlib.lab.app.tiff import read_tiff  # here: it needs tifffile
-
-        return read_tiff(name, data)
-    return _read_image(name, data, kind)
+    try:
+        read = read_picture(data, name, limit=PIXEL_LIMIT)
+    except PictureTooLarge as error:
+        raise UploadError(f"{error} {LARGER}") from None
+    except PictureError as error:
+        raise UploadError(str(error)) from None
+    channels = read.pixels.shape[2]
+    if read.pixels.dtype not in (np.uint8, np.uint16):
+        raise UploadError(f"{name} has pixels of type {read.pixels.dtype}; expected uint8 or uint16. Convert it first.")
+    if channels not in CHANNELS:
+        raise UploadError(f"{name} has {channels} channels; expected 1, 3 or 4. Save those that the model knows.")
+    remarks = list(read.remarks)
+    if read.alpha is not None:
+        remarks.append("Its alpha channel (transparency) was dropped.")
+    if read.missing is not None and read.missing.any():
+        remarks.append(f"{100 * read.missing.mean():.1f} % of its pixels have no data; they get no class.")
+    return Picture(name, read.pixels, read.kind, tuple(remarks), read.geo, pixel_area(read.geo), read.missing)
 
 
 def clean_name(name: str) -> str:
@@ -80,60 +97,12 @@ def clean_name(name: str) -> str:
     return kept[-80:] or "picture"
 
 
-def check_size(name: str, height: int, width: int) -> None:
-    """Raises UploadError for more pixels than this app holds in memory."""
-    if height * width > PIXEL_LIMIT:
-        raise UploadError(
-            f"{name} has {height:,} x {width:,} pixels, {height * width / 1e6:,.0f} megapixels; expected "
-            f"{PIXEL_LIMIT // 10**6} at most. {LARGER}"
-        )
-
-
-def _read_image(name: str, data: bytes, kind: str) -> Picture:
-    """A PNG or a JPEG."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large pictures Pillow warns; here the limit is lower
-            image = Image.open(io.BytesIO(data), formats=(kind,))  # reads the header only
-            check_size(name, image.height, image.width)
-            image.load()
-    except Image.DecompressionBombError:
-        raise UploadError(
-            f"{name} has far more pixels than {PIXEL_LIMIT // 10**6} megapixels, the most there may be. {LARGER}"
-        ) from None
-    except UploadError:
-        raise
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
-        # Pillow fails in many ways on bytes that are not what they should be.
-        known = str(error).splitlines()[:1] if not isinstance(error, UnidentifiedImageError) else []
-        why = known[0][:120] if known else "its header cannot be read"
-        raise UploadError(
-            f"{name} begins as a {kind} and is damaged or cut off ({why}). Save it again, or choose another file."
-        ) from None
-    remarks = []
-    if kind == "PNG" and data[24:25] == b"\x10" and image.mode in ("RGB", "RGBA"):
-        remarks.append("Its 16 bits a channel were read as 8; a TIFF keeps them.")
-    turned = ImageOps.exif_transpose(image)
-    if turned.size != image.size or turned.getexif() != image.getexif():
-        remarks.append("It was turned as its EXIF data say.")
-    return Picture(name, _pixels(name, turned, remarks), kind, tuple(remarks))
-
-
-def _pixels(name: str, image: Image.Image, remarks: list[str]) -> np.ndarray:
-    """Pillow's image as uint8 or uint16 (H, W, 1 or 3); what is given up on the way is added to `remarks`."""
-    if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        remarks.append("Its alpha channel (transparency) was dropped.")
-        image = image.convert("L" if image.mode in ("LA", "La") else "RGB")
-    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
-        remarks.append(f"Its colours ({image.mode}) were converted to RGB.")
-        image = image.convert("RGB")
-    if image.mode == "1":
-        image = image.convert("L")
-    if image.mode.startswith("I"):  # a grey PNG of 16 bits
-        return np.asarray(image).astype(np.uint16)[..., None]
-    if image.mode not in ("L", "RGB"):
-        raise UploadError(f"{name} has pixels of mode {image.mode}; expected grey or RGB. Convert it first.")
-    pixels = np.array(image)
-    return pixels[..., None] if pixels.ndim == 2 else pixels
+def pixel_area(geo: Mapping) -> float | None:
+    """Area of a pixel in m2, where GeoTIFF tags state its size and leave no doubt that it is in metres."""
+    if PIXEL_SCALE not in geo or GEO_KEYS not in geo:
+        return None
+    keys = np.reshape(geo[GEO_KEYS][2], (-1, 4))[1:]  # key, place, count, value
+    known = {int(key): int(value) for key, place, _, value in keys if place == 0}
+    metres = known.get(LINEAR_UNITS) == METRE or known.get(PROJECTED_SYSTEM) in UTM
+    across, down = geo[PIXEL_SCALE][2][:2]
+    return across * down if known.get(MODEL_TYPE) == PROJECTED and metres and across * down > 0 else None
