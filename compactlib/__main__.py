@@ -118,6 +118,9 @@ def _add_scene_commands(commands: Any) -> None:
     patchify.add_argument("--halo", type=int, default=0, help="pixels of context around a patch (default: 0)")
     patchify.add_argument("--border", default="reflect", help="reflect (default), constant or drop")
     patchify.add_argument("--mask", nargs="+", dest="masks", metavar="MASK", help="a mask TIFF for each scene")
+    patchify.add_argument(
+        "--values", type=pairs, metavar="N=CLASS,...", help="which number in the masks is which class id: 0=0,255=1"
+    )
 
     segment = commands.add_parser("segment", help="segment a TIFF scene with saved models", allow_abbrev=False)
     segment.add_argument("scene", metavar="SCENE", help="TIFF file")
@@ -133,6 +136,7 @@ def _add_scene_commands(commands: Any) -> None:
     segment.add_argument("--block", type=int, help="pixels a side of a task, a multiple of 512 (default: 1024 to 2048)")
 
     for command in (patchify, segment):
+        command.add_argument("--bands", type=whole_numbers, metavar="N,...", help="channels, from 0 (default: all)")
         command.add_argument("--nodata", type=number, help="value of pixels without data (default: as the TIFF says)")
         command.add_argument("--engine", choices=("spark", "local"), default="spark", help="local: a process pool")
         command.add_argument("--workers", type=int, help="processes (default: one per core)")
@@ -143,6 +147,16 @@ def number(text: str) -> int | float:
     """A whole number as an int, so that it is written to a job's folder as from a notebook."""
     value = float(text)
     return int(value) if value.is_integer() else value
+
+
+def whole_numbers(text: str) -> list[int]:
+    """0,1,2"""
+    return [int(word) for word in text.split(",")]
+
+
+def pairs(text: str) -> dict[int, int]:
+    """0=0,255=1"""
+    return {int(value): int(index) for value, index in (word.split("=") for word in text.split(","))}
 
 
 def main(arguments: list[str] | None = None) -> int:

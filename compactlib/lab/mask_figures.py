@@ -175,7 +175,8 @@ def class_bars(scores: Mapping[str, Sequence[float]], class_names: Sequence[str]
 
 
 def _rgb(picture: np.ndarray) -> np.ndarray:
-    """A grey or RGB picture, uint8 or 0..1, as RGB, so that imshow stretches no contrast."""
+    """A grey or RGB picture, uint8, uint16 or 0..1, as RGB, so that imshow stretches no contrast."""
+    picture = (picture >> 8).astype(np.uint8) if picture.dtype == np.uint16 else picture
     grey = picture[..., 0] if picture.ndim == 3 and picture.shape[-1] == 1 else picture
     return np.repeat(grey[..., None], 3, axis=-1) if grey.ndim == 2 else grey[..., :3]
 

@@ -33,6 +33,24 @@ def is_nodata(values: np.ndarray, nodata: Nodata) -> np.ndarray:
     return np.stack([_equal(values[..., band], value) for band, value in enumerate(bands)], axis=-1)
 
 
+class LoadedImage:
+    """Pixels (h, w, C) in memory and which of them are missing, as an image (H, W, C) of which they are the part that
+    begins at row y, column x."""
+
+    def __init__(self, pixels: np.ndarray, missing: np.ndarray | None, y: int = 0, x: int = 0, shape=None, nodata=None):
+        self.pixels, self.missing, self.y, self.x, self.nodata = pixels, missing, y, x, nodata
+        self.shape, self.dtype = tuple(shape or pixels.shape), pixels.dtype
+
+    def look(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """As of a Scene: a window's pixels and which of them are missing, bool (h, w); None if none are."""
+        part = slice(y - self.y, y - self.y + height), slice(x - self.x, x - self.x + width)
+        return self.pixels[part], None if self.missing is None else self.missing[part]
+
+    def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
+        rows, columns = key
+        return self.look(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)[0]
+
+
 def _equal(values: np.ndarray, nodata: int | float) -> np.ndarray:
     if values.dtype.kind != "f":
         limits = np.iinfo(values.dtype)

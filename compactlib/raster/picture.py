@@ -121,7 +121,7 @@ def _tiff(source: bytes | Path, name: str, limit: int, as_stored: bool) -> Pictu
                 alpha, geo, count = scene.alpha, scene.geo, scene.pages
         except SceneError as error:
             raise PictureError(str(error).replace(str(path), name)) from error
-        except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        except Exception as error:  # a damaged directory fails in as many ways as there are tags
             raise PictureError(f"{name} is a TIFF that cannot be read ({str(error)[:120]}). Save it again.") from error
     remarks = [f"It holds {count} pictures; this is the first."] if count > 1 else []
     found = None

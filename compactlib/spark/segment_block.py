@@ -10,6 +10,7 @@ import torch
 
 from compactlib.files import atomic_write
 from compactlib.raster import Mosaic, Scene, Window
+from compactlib.raster.missing import LoadedImage
 from compactlib.spark.ensemble import STRIP, Member, predict, softmax, unpack
 from compactlib.spark.measure import Result, Task
 
@@ -44,9 +45,10 @@ def segment_block(plan: Plan, task: Task) -> Result:
     window = Window(*task["window"])
     ensemble = _members(plan.models)
     with Scene(*plan.scene) as scene:
-        image = LoadedPart(scene, ensemble, window)
+        image = _load(scene, ensemble, window)
         cost = vars(scene.counters)
-    empty = image.empty(window)
+    empty = image.look(window.y, window.x, window.height, window.width)[1]
+    empty = np.zeros((window.height, window.width), bool) if empty is None else empty
     mask = np.full((window.height, window.width), NODATA, np.uint8)
     scores = None if empty.all() else predict(ensemble, image, window, plan.batch_size)
     if scores is not None:
@@ -68,25 +70,12 @@ def segment_block(plan: Plan, task: Task) -> Result:
     return result
 
 
-class LoadedPart:
-    """The part of a scene that a window's tiles need, held in memory, as an image with the size of the whole scene."""
-
-    def __init__(self, scene: Scene, ensemble: list[Member], window: Window):
-        self.shape, self.dtype, self.nodata = scene.shape, scene.dtype, scene.nodata
-        sources = [window, *(member.source(scene.shape, window) for member in ensemble)]
-        self.y, self.x = min(source.y for source in sources), min(source.x for source in sources)
-        bottom, right = (max(ends) for ends in zip(*((s.y + s.height, s.x + s.width) for s in sources), strict=True))
-        self.pixels, self.missing = scene.look(self.y, self.x, bottom - self.y, right - self.x)
-
-    def look(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """As of a Scene; the window lies in this part."""
-        part = slice(y - self.y, y - self.y + height), slice(x - self.x, x - self.x + width)
-        return self.pixels[part], None if self.missing is None else self.missing[part]
-
-    def empty(self, window: Window) -> np.ndarray:
-        """bool (h, w): which pixels have no data."""
-        missing = self.look(window.y, window.x, window.height, window.width)[1]
-        return np.zeros((window.height, window.width), bool) if missing is None else missing
+def _load(scene: Scene, ensemble: list[Member], window: Window) -> LoadedImage:
+    """The part of a scene that a window's tiles need."""
+    sources = [window, *(member.source(scene.shape, window) for member in ensemble)]
+    y, x = min(source.y for source in sources), min(source.x for source in sources)
+    bottom, right = (max(ends) for ends in zip(*((s.y + s.height, s.x + s.width) for s in sources), strict=True))
+    return LoadedImage(*scene.look(y, x, bottom - y, right - x), y, x, scene.shape, scene.nodata)
 
 
 @lru_cache(maxsize=1)

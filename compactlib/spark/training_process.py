@@ -55,7 +55,8 @@ class Plan:
         """The loss of a batch: images (b, C, h, w) in the scene's type, masks int64 (b, h, w)."""
         mean, std = (torch.as_tensor(v, device=images.device).view(-1, 1, 1) for v in (self.mean, self.std))
         white = WHITE.get(str(images.dtype).removeprefix("torch."), 1)
-        logits = model((images.float() / white - mean) / std)
+        x = ((images.float() / white - mean) / std).nan_to_num(0, 0, 0)  # what has no data is the mean, as in `segment`
+        logits = model(x)
         # An unpadded model answers for the middle of its input.
         return LOSSES[self.loss](logits, center_crop(masks, list(logits.shape[-2:])))
 

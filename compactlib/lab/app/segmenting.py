@@ -11,6 +11,7 @@ from torch import nn
 
 from compactlib.lab.app.checkpoints import ModelError, Offer
 from compactlib.lab.app.uploads import Picture
+from compactlib.raster.missing import LoadedImage
 from compactlib.segmentation import predict_tiled, tiling
 from compactlib.segmentation.inference import attribute
 
@@ -122,15 +123,13 @@ def segment(
             raise Stopped
         on_tile(done, total)
 
-    pixels = picture.pixels
+    pixels, options = picture.pixels, dict(mean=offer.mean, std=offer.std, on_tile=tick)
     if pixels.shape[2] == 1 and getattr(model, "repeats_grey", False) and np.size(offer.mean) == 3:
         pixels = np.broadcast_to(pixels, (height, width, 3))  # as the model would do, and before mean and std
     began = time.perf_counter()
     tick(0, 1)
     try:
-        scores = predict_tiled(
-            model, pixels, cut.tile, cut.halo, cut.mode, mean=offer.mean, std=offer.std, on_tile=tick
-        )
+        scores = predict_tiled(model, LoadedImage(pixels, picture.empty), cut.tile, cut.halo, cut.mode, **options)
     except (ValueError, RuntimeError, TypeError) as error:
         raise ModelError(
             f"{offer.label} and {picture.name} do not go together: {str(error).splitlines()[0]}"
