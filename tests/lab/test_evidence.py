@@ -69,8 +69,8 @@ def record(seed: int) -> Record:
     ]
     return Record(
         notebook="03_cct", run=f"s{seed}", profile="smoke", overrides={}, parameters={}, seed=seed,
-        data=list(FACTS["data"]), results=results, versions={"torch": "2"}, code=None, hardware={"cpu": "a"}, seconds=30.0, peak_memory={},
-        command="x", started=FACTS["finished"], finished=FACTS["finished"],
+        data=list(FACTS["data"]), results=results, versions={"torch": "2"}, code=None, hardware={"cpu": "a"},
+        seconds=30.0, peak_memory={}, command="x", started=FACTS["finished"], finished=FACTS["finished"],
     )  # fmt: skip
 
 
