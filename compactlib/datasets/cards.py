@@ -14,7 +14,11 @@ CARDS = DATA / "cards"
 
 @dataclass(frozen=True)
 class File:
-    """One file of a source. `urls` are its addresses in the order to try, empty if it cannot be downloaded."""
+    """One file of a source. `urls` are its addresses in the order to try, empty if it cannot be downloaded.
+
+    algorithm: "md5" or "sha256"; or "pictures" for a folder of JPEG files of which nobody publishes checksums: it is
+    counted, and `checksum` is the number.
+    """
 
     name: str
     bytes: int
@@ -22,8 +26,14 @@ class File:
     checksum: str
     urls: tuple[str, ...] = ()
 
+    def there(self, path: Path) -> bool:
+        """Whether `path` is a file, or the folder that this entry is."""
+        return path.is_dir() if self.algorithm == "pictures" else path.is_file()
+
     def digest(self, path: Path) -> str:
         """The checksum of the file at `path`, hexadecimal, by this entry's algorithm."""
+        if self.algorithm == "pictures":
+            return str(sum(not picture.name.startswith(".") for picture in path.glob("*.jpg")))
         with open(path, "rb") as file:
             return hashlib.file_digest(file, self.algorithm).hexdigest()
 
@@ -35,14 +45,16 @@ class File:
 @dataclass(frozen=True)
 class Source:
     """One form in which the set can be had: its files, the reader that understands them, and whether its pixels and
-    split are the official ones (`comparable`). `in_folder_only`: the file names are too general to be this set's
-    unless they lie in a folder of its name."""
+    split are the official ones (`comparable`). `folders`: where the files lie once an archive is unpacked or
+    torchvision has fetched them, such as cifar-10-batches-py. `in_folder_only`: the file names are too general to be
+    this set's unless they lie in a folder of its name."""
 
     id: str
     title: str
     reader: str
     comparable: bool
     files: tuple[File, ...]
+    folders: tuple[str, ...] = ()
     in_folder_only: bool = False
 
     @property
@@ -102,11 +114,11 @@ def read_card(name: str) -> Card:
     return Card(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
 
 
-def _source(files: list[dict], mirrors: tuple[str, ...] = (), **fields) -> Source:
+def _source(files: list[dict], mirrors: tuple[str, ...] = (), folders: tuple[str, ...] = (), **fields) -> Source:
     """A source from its YAML form, in which an address is a mirror's folder followed by the file's name."""
-    return Source(files=tuple(_file(mirrors, **file) for file in files), **fields)
+    return Source(files=tuple(_file(mirrors, **file) for file in files), folders=tuple(folders), **fields)
 
 
-def _file(mirrors: tuple[str, ...], *, name: str, bytes: int, **checksum: str) -> File:
+def _file(mirrors: tuple[str, ...], *, name: str, bytes: int = 0, **checksum: str | int) -> File:
     ((algorithm, value),) = checksum.items()
-    return File(name, bytes, algorithm, value, tuple(mirror + name for mirror in mirrors))
+    return File(name, bytes, algorithm, str(value), tuple(mirror + name for mirror in mirrors))

@@ -6,6 +6,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from .cards import Card
+from .mask_arrays import check_masks, mask_array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,23 +49,23 @@ class MaskSet(Dataset):
     """Images and their masks; also a map-style torch Dataset.
 
     images: uint8 or uint16 array (n, height, width, channels). masks: uint8 array (n, height, width) of class indices,
-    255 where the truth is unknown and nothing counts. Raises ValueError for other types or shapes.
+    255 where the truth is unknown and nothing counts. Masks of another type (bool, int64, float) become uint8 where no
+    number is lost by it. Raises ValueError for other types or shapes, with what to do.
     """
 
     images: np.ndarray
     masks: np.ndarray
 
     def __post_init__(self) -> None:
+        for name, array in vars(self).items():
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"{name} must be a NumPy array, not {type(array).__name__}; give np.asarray({name})")
         if self.images.dtype not in (np.uint8, np.uint16) or self.images.ndim != 4:
             raise ValueError(
                 f"images must be uint8 or uint16 of shape (n, height, width, channels), "
                 f"not {self.images.dtype} of shape {self.images.shape}"
             )
-        if self.masks.dtype != np.uint8 or self.masks.shape != self.images.shape[:3]:
-            raise ValueError(
-                f"masks must be uint8 of shape {self.images.shape[:3]}, "
-                f"not {self.masks.dtype} of shape {self.masks.shape}"
-            )
+        object.__setattr__(self, "masks", mask_array(self.masks, self.images.shape[:3]))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -131,8 +132,15 @@ class ImageData(_Data):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SegmentationData(_Data):
-    __doc__ = f"{_Data.__doc__}    Each part is a MaskSet: every pixel has a class.\n"
+    __doc__ = f"""{_Data.__doc__}    Each part is a MaskSet: every pixel has a class, or is 255.
+
+    Raises ValueError for masks with numbers that are no class. Warns if of two classes the second is nowhere and 255
+    is: many programs write it for 1, but here it is ignored.
+    """
 
     train: MaskSet
     val: MaskSet
     test: MaskSet
+
+    def __post_init__(self) -> None:
+        check_masks((self.train.masks, self.val.masks, self.test.masks), self.class_names, f"the masks of {self.name}")

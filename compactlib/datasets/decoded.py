@@ -42,6 +42,8 @@ def decode(card: Card, located: Located, img_size: int | None) -> dict[str, Part
 def _key(located: Located, img_size: int | None, sized: bool) -> str:
     """Names the source's exact bytes and everything that changes the decoded arrays."""
     facts = [VERSION, img_size if sized else None, *(file.checksum for file in located.source.files)]
+    for folder in (path for path in located.paths.values() if path.is_dir()):  # its files have no checksums
+        facts += sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in folder.iterdir())
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 

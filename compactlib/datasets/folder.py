@@ -1,6 +1,7 @@
 """A folder of one's own images and masks, ready for training."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +9,10 @@ from .arguments import check_arguments, is_number
 from .cards import Card
 from .data import SegmentationData
 from .errors import BadPair, DatasetNotFound
-from .pairs import IGNORE, Pair, decode_pair, decode_pairs, match
+from .mask_survey import check_colours, mask_rule
+from .mask_values import IGNORE, class_values
+from .matching import match
+from .pairs import Pair, decode_pair, decode_pairs
 from .splitting import segmentation_data
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".npy")
@@ -21,7 +25,8 @@ def from_folder(
     *,
     images: str = "images",
     masks: str = "masks",
-    values: dict[int, int] | None = None,
+    values: Mapping[int | float, int | str] | None = None,
+    colours: Mapping[tuple[int, ...], int | str] | None = None,
     in_chans: int = 3,
     img_size: int | None = None,
     fraction: float = 1.0,
@@ -34,11 +39,16 @@ def from_folder(
 
     path: a folder with the subfolders `images` and `masks`; or with `train`, `test` and perhaps `val` (or `valid`),
         each with those two. Files are PNG, TIFF, BMP, JPEG or .npy, told by content; an image and its mask have the
-        same name up to the extension. Other files are passed over.
+        same name up to the extension, or up to what all masks have at the beginning or the end of their names (_mask,
+        label_). Other files are passed over.
     class_names: of the classes 0, 1, ...
-    images, masks: the names of the two subfolders.
-    values: which value in a mask file is which class index, such as {0: 0, 255: 1}; 255 as an index means ignore. By
-        default the values are the indices themselves, and 255 is ignored.
+    images, masks: the names of the two subfolders; "." and "." where both lie side by side.
+    values: which value in a mask file is which class, as an index, a name, or 255 to ignore it, such as {0: 0, 255: 1}
+        or {0: "background", 255: "cell"}. By default the values are the indices themselves, and 255 is ignored; but
+        where there are two classes and all masks together hold nothing but 0 and 255 (or 0 and 65535), that is the
+        second class. Floating-point masks with whole numbers are taken; of a palette it is the indices that count.
+    colours: the same for coloured masks, such as {(0, 0, 0): 0, (255, 0, 0): "cell"}; of a palette it is then the
+        colours that count. Alpha does not, unless the colours have four numbers.
     in_chans: 3 for RGB, 1 for grey; every image is converted to it. More bands, as of satellites, need as many. Images
         have 8 bits a channel or 16, all the same. They are turned as EXIF or TIFF say. Where one has no data (see
         `compactlib.raster.missing`: transparent, nodata) its mask is 255, and its pixels are the mean.
@@ -50,25 +60,31 @@ def from_folder(
     consecutive: the images are a stack or a film in order of their names: test and validation are its last blocks,
         since a neighbour of a training image would be no test.
 
+    All masks are looked at before one is read for good. A pixel that a mask's file calls missing (nodata, transparent)
+    is ignored, unless `values` or `colours` name what it holds.
+
     Raises ValueError for an argument out of range, DatasetNotFound if there is no such folder or no image in it,
-    BadPair (a ValueError) for files that do not fit, with their names.
+    BadPair (a ValueError) for files that do not fit, with their names, and for masks that can mean several things, with
+    the argument to give. Warns of what was taken for granted, and of classes that no mask has.
     """
     path, class_names = Path(path), tuple(class_names)
-    values = _check(class_names, values, in_chans, test_fraction)
+    _check(class_names, values, colours, in_chans, test_fraction)
     check_arguments(fraction=fraction, seed=seed, val_fraction=val_fraction, img_size=img_size)
-    decode = partial(decode_pair, values=values, class_names=class_names, in_chans=in_chans, side=img_size)
-    raw = {}
-    for part, folder in _parts(path, images).items():
-        pairs = match(_files(folder / images), _files(folder / masks), folder)
-        if not pairs:
-            raise DatasetNotFound(f"{folder / images} has no image ({', '.join(SUFFIXES)}).")
-        files = (Pair(str(folder / i), folder / i, str(folder / m), folder / m) for i, m in pairs)
-        raw[part] = decode_pairs(enumerate(files), len(pairs), decode, f"{path.name}: decoding {part}")
+    pairs = {part: _pairs(folder, images, masks) for part, folder in _parts(path, images).items()}
+    files = [pair.mask for of_part in pairs.values() for pair in of_part]
+    rule, remarks = mask_rule(files, class_names, values, colours, f"the masks of {path.resolve().name}")
+    for remark in remarks:
+        warnings.warn(remark[0].upper() + remark[1:], stacklevel=2)
+    decode = partial(decode_pair, rule=rule, in_chans=in_chans, side=img_size)
+    raw = {
+        part: decode_pairs(enumerate(of_part), len(of_part), decode, f"{path.name}: decoding {part}")
+        for part, of_part in pairs.items()
+    }
     _check_parts(raw)
     return segmentation_data(
         raw,
         _card(path, class_names, consecutive),
-        source=f"the folder {path.name}",
+        source=f"the folder {path.name}{rule.note(class_names)}",
         comparable=False,
         fraction=fraction,
         seed=seed,
@@ -79,10 +95,11 @@ def from_folder(
 
 def _parts(path: Path, images: str) -> dict[str, Path]:
     """Folder of each part, or of "all"."""
-    if (path / images).is_dir():
-        return {"all": path}
     found = {part: path / name for name, part in PARTS.items() if (path / name / images).is_dir()}
-    if {"train", "test"} <= set(found):
+    parts = {"train", "test"} <= set(found)
+    if (path / images).is_dir() and not (parts and Path(images) == Path()):
+        return {"all": path}
+    if parts:
         return found
     raise DatasetNotFound(
         f"{path} has neither a folder {images}/ nor the folders train/{images}/ and test/{images}/. Put the images "
@@ -90,30 +107,37 @@ def _parts(path: Path, images: str) -> dict[str, Path]:
     )
 
 
-def _files(folder: Path) -> list[str]:
-    """The pictures in `folder`, as names from the folder above it."""
-    if not folder.is_dir():
-        raise DatasetNotFound(f"There is no folder {folder}.")
-    files = (file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
-    return [f"{folder.name}/{file.name}" for file in files]
+def _pairs(folder: Path, images: str, masks: str) -> list[Pair]:
+    pairs = match(_files(folder, images), _files(folder, masks), folder)
+    if not pairs:
+        raise DatasetNotFound(f"{folder / images} has no image ({', '.join(SUFFIXES)}).")
+    return [Pair(str(folder / i), folder / i, str(folder / m), folder / m) for i, m in pairs]
 
 
-def _check(class_names: tuple, values: dict | None, in_chans: int, test_fraction: float) -> dict[int, int]:
-    """Raise ValueError for what cannot be used; return the values of the mask files."""
+def _files(folder: Path, name: str) -> list[str]:
+    """The pictures in the subfolder `name`, as names from `folder`."""
+    if not (folder / name).is_dir():
+        raise DatasetNotFound(f"There is no folder {folder / name}.")
+    files = (file.name for file in (folder / name).iterdir() if file.suffix.lower() in SUFFIXES)
+    return [f"{name}/{file}" for file in files if not file.startswith(".")]
+
+
+def _check(
+    class_names: tuple, values: Mapping | None, colours: Mapping | None, in_chans: int, test_fraction: float
+) -> None:
+    """Raise ValueError for what cannot be used."""
     if not 2 <= len(class_names) <= IGNORE or not all(isinstance(name, str) for name in class_names):
         raise ValueError(f"class_names must be 2 to 255 texts, not {class_names!r}.")
     if isinstance(in_chans, bool) or not isinstance(in_chans, int) or in_chans < 1:
         raise ValueError(f"in_chans must be 1 (grey), 3 (RGB), or the number of bands of the images, not {in_chans!r}.")
     if not (is_number(test_fraction) and 0 < test_fraction < 1):
         raise ValueError(f"test_fraction must be a number above 0 and below 1, not {test_fraction!r}.")
-    if values is None:
-        return {index: index for index in range(len(class_names))} | {IGNORE: IGNORE}
-    allowed = {*range(len(class_names)), IGNORE}
-    if wrong := {value: index for value, index in values.items() if index not in allowed}:
-        raise ValueError(
-            f"values must map to class indices from 0 to {len(class_names) - 1}, or to 255 (ignore), not {wrong}."
-        )
-    return dict(values)
+    if values is not None and colours is not None:
+        raise ValueError("values and colours are both given; a mask has numbers, or colours: give one of them.")
+    if values is not None:
+        class_values({}, class_names, values)
+    if colours is not None:
+        check_colours(colours, class_names)
 
 
 def _check_parts(raw: dict) -> None:

@@ -10,12 +10,14 @@ import numpy as np
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Read a gzipped idx file of unsigned bytes (MNIST) -> uint8 array of the shape that its header gives.
+    """Read an idx file of unsigned bytes (MNIST), gzipped or not -> uint8 array of the shape that its header gives.
 
     Header, big-endian: 0, 0, 8 (the code of uint8), number of dimensions, then each dimension as int32.
     Raises ValueError if the header or the length is not that of such a file.
     """
-    data = gzip.decompress(path.read_bytes())
+    data = path.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        data = gzip.decompress(data)
     if data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * data[3]:
         raise ValueError(f"{path} is not an idx file of uint8: it starts with {data[:4].hex(' ')}, not 00 00 08.")
     shape = tuple(np.frombuffer(data, ">i4", count=data[3], offset=4).tolist())

@@ -1,8 +1,9 @@
 """Find a complete, undamaged form of a data set: in COMPACT_DATA, in the cache, or by download into the cache."""
 
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm.auto import tqdm
 
@@ -23,46 +24,61 @@ class Located:
 
 
 def locate(card: Card) -> Located:
-    """Find the files of `card`, download them if need be. The order of the card's sources is the order of preference.
+    """Find the files of `card`, download them if need be. The order of the card's sources is the order of preference,
+    and COMPACT_DATA goes before the cache.
 
     Raises DamagedFile if a file is there with a wrong checksum: in COMPACT_DATA it is left alone and refused, in the
-    cache it is removed. Raises DatasetNotFound if nothing was found and no address delivered.
+    cache it is removed where it can be fetched anew. Raises DatasetNotFound if nothing was found and no address
+    delivered.
     """
     if not card.files:  # embedded in a library
         return Located(card.sources[0], {})
     cache, data, notes = cache_dir() / card.name, data_dir(), []
-    if data is not None:
-        for folder in (*(data / name for name in card.folders), data):
-            if found := _find(card, folder, notes, top=folder == data):
-                return found
-    if found := _find(card, cache, notes, own=True):
+    if data is not None and (found := _find(card, [*(data / name for name in card.folders), data], notes)):
+        return found
+    if found := _find(card, [cache], notes, own=True):
         return found
     return _download(card, cache, data, notes)
 
 
-def _find(card: Card, folder: Path, notes: list[str], *, top: bool = False, own: bool = False) -> Located | None:
-    """The preferred source whose files lie in `folder` with the right checksums, None if no source is complete."""
+def _find(card: Card, roots: list[Path], notes: list[str], *, own: bool = False) -> Located | None:
+    """The preferred source whose files lie below a root with the right checksums, None if no source is complete."""
     # Sources with the same file names stand side by side in the card: the checksums decide between them.
-    for file_names, group in groupby(card.sources, lambda source: [file.name for file in source.files]):
+    for _, group in groupby(card.sources, lambda source: [file.name for file in source.files]):
         sources = list(group)
-        if top and sources[0].in_folder_only:
-            continue
-        paths = {name: folder / name for name in file_names}
-        present = [name for name, path in paths.items() if path.is_file()]
-        if len(present) < len(paths):
-            # Several files of the cache missing are just an interrupted download; elsewhere the user should know.
-            if present and not own:
-                missing = ", ".join(name for name in file_names if name not in present)
-                notes.append(f"{folder} has {', '.join(present)}, but not {missing}")
-            continue
-        actual = {(f.algorithm, f.name): f.digest(paths[f.name]) for s in sources for f in s.files}
-        for source in sources:
-            if all(actual[f.algorithm, f.name] == f.checksum for f in source.files):
-                return Located(source, paths)
-        if top and _belongs_elsewhere(card, paths):
-            continue
-        _refuse(card, sources, paths, actual, own)
+        places = {root / folder: root for root, folder in product(roots, (*sources[0].folders, ""))}
+        for place, root in places.items():
+            top = not own and root == roots[-1]
+            if top and place == root and sources[0].in_folder_only and root.name not in _folders(card):
+                continue
+            if found := _look(card, sources, place, notes, top=top, own=own):
+                return found
     return None
+
+
+def _folders(card: Card) -> set[str]:
+    """The names of folders in which files are surely this set's."""
+    return {*card.folders, *(name for source in card.sources for name in source.folders)}
+
+
+def _look(card: Card, sources: list[Source], folder: Path, notes: list[str], *, top: bool, own: bool) -> Located | None:
+    """That of the `sources`, all of the same file names, whose files lie in `folder`."""
+    files = sources[0].files
+    paths = {file.name: folder / file.name for file in files}
+    present = [file.name for file in files if file.there(paths[file.name])]
+    if len(present) < len(paths):
+        # Several files of the cache missing are just an interrupted download; elsewhere the user should know.
+        if present and not own:
+            missing = ", ".join(name for name in paths if name not in present)
+            notes.append(f"{folder} has {', '.join(present)}, but not {missing}")
+        return None
+    actual = {(f.algorithm, f.name): f.digest(paths[f.name]) for s in sources for f in s.files}
+    for source in sources:
+        if all(actual[f.algorithm, f.name] == f.checksum for f in source.files):
+            return Located(source, paths)
+    if top and _belongs_elsewhere(card, paths):
+        return None
+    return _refuse(card, sources, paths, actual, own)
 
 
 def _belongs_elsewhere(card: Card, paths: dict[str, Path]) -> bool:
@@ -71,29 +87,37 @@ def _belongs_elsewhere(card: Card, paths: dict[str, Path]) -> bool:
     return any(file.name in paths and file.matches(paths[file.name]) for file in others)
 
 
-def _refuse(card: Card, sources: list[Source], paths: dict[str, Path], actual: dict, own: bool) -> None:
+def _refuse(card: Card, sources: list[Source], paths: dict[str, Path], actual: dict, own: bool) -> NoReturn:
     """Raise DamagedFile for the first file that has none of its known checksums."""
     for name, path in paths.items():
         known: list[File] = [file for source in sources for file in source.files if file.name == name]
         if any(actual[file.algorithm, name] == file.checksum for file in known):
             continue
-        expected = " or ".join(f"{file.algorithm} {file.checksum} ({file.bytes:,} bytes)" for file in known)
-        found = " / ".join(f"{algorithm} {actual[algorithm, name]}" for algorithm in {f.algorithm for f in known})
-        size = path.stat().st_size
-        if own:
+        expected = " or ".join(_sum(file.algorithm, file.checksum, file.bytes) for file in known)
+        found = " / ".join(
+            _sum(algorithm, actual[algorithm, name], path.stat().st_size) for algorithm in {f.algorithm for f in known}
+        )
+        if own and known[0].urls:
             path.unlink()
             advice = "It was removed; load again to fetch it anew."
         else:
-            advice = "It was left untouched and is not used. Replace it with an intact copy, or remove it."
+            advice = "It was left untouched and is not used. Download or unpack it again, or remove it."
         raise DamagedFile(
             f"{path} is damaged or another file than {card.title} needs.\n"
-            f"  expected: {expected}\n  actual:   {found} ({size:,} bytes)\n{advice}"
+            f"  expected: {expected}\n  actual:   {found}\n{advice}"
         )
     # Each file is a known one, but they come from different copies, whose images may be ordered differently.
     raise DamagedFile(
         f"{next(iter(paths.values())).parent} mixes files of different copies of {card.title} "
         f"({' / '.join(source.title for source in sources)}). Take all of them from one copy."
     )
+
+
+def _sum(algorithm: str, checksum: str, size: int) -> str:
+    """A checksum as an error shows it; the size in bytes where it is known."""
+    if algorithm == "pictures":
+        return f"{int(checksum):,} pictures"
+    return f"{algorithm} {checksum}" + (f" ({size:,} bytes)" if size else "")
 
 
 def _download(card: Card, cache: Path, data: Path | None, notes: list[str]) -> Located:

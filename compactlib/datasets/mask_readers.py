@@ -14,7 +14,10 @@ from ..raster.aerial import aerial
 from ..raster.cells import cells
 from .cards import Card
 from .errors import BadPair
-from .pairs import IGNORE, Pair, decode_pair, decode_pairs, match
+from .mask_files import MaskRule
+from .mask_values import IGNORE
+from .matching import match
+from .pairs import Pair, decode_pair, decode_pairs
 from .reader import Part, Paths, Reader
 
 SIDE = 128  # pixels of a procedural picture, where the caller names no size
@@ -22,9 +25,9 @@ PETS_SIDE = 224  # pixels: near the copy's own size, and what models pretrained 
 HELD_OUT = 6  # sections of the membrane stack for the test
 TEST_SCENES = 1_000_000  # the seeds of the test pictures begin here, those of training and validation at 0
 
-MEMBRANE = {0: 0, 255: 1}
-TRIMAP = {1: 1, 2: 0, 3: IGNORE}  # pet, background, the border between them
-ROAD = {value: int(value > 127) for value in range(256)}
+MEMBRANE = MaskRule({0: 0, 255: 1})
+TRIMAP = MaskRule({1: 1, 2: 0, 3: IGNORE})  # pet, background, the border between them
+ROAD = MaskRule({value: int(value > 127) for value in range(256)})
 
 
 def read_cells(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
@@ -61,7 +64,7 @@ def read_membranes(paths: Paths, card: Card, img_size: int | None) -> dict[str, 
         files = {name: path.read_bytes() for name, path in paths.items()}
         where = f"{next(iter(paths.values())).parents[1]}/"
     names = match(*([n for n in files if n.startswith(kind)] for kind in ("image/", "label/")), where=where)
-    decode = partial(decode_pair, values=MEMBRANE, class_names=card.class_names, in_chans=1)
+    decode = partial(decode_pair, rule=MEMBRANE, in_chans=1)
     parts = {}
     for part, chosen in (("train", names[:-HELD_OUT]), ("test", names[-HELD_OUT:])):
         pairs = [Pair(where + i, files[i], where + m, files[m]) for i, m in chosen]
@@ -71,7 +74,7 @@ def read_membranes(paths: Paths, card: Card, img_size: int | None) -> dict[str, 
 
 def read_roads(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
     """The crops: images/ and masks/ with equal names, and index.csv (name, split)."""
-    return _indexed_zip(paths, partial(decode_pair, values=ROAD, class_names=card.class_names), "masks", card)
+    return _indexed_zip(paths, partial(decode_pair, rule=ROAD), "masks", card)
 
 
 def read_pets_copy(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
@@ -80,7 +83,7 @@ def read_pets_copy(paths: Paths, card: Card, img_size: int | None) -> dict[str, 
 
 
 def _pet(card: Card, img_size: int | None):
-    return partial(decode_pair, values=TRIMAP, class_names=card.class_names, side=img_size or PETS_SIDE)
+    return partial(decode_pair, rule=TRIMAP, side=img_size or PETS_SIDE)
 
 
 def _indexed_zip(paths: Paths, decode, masks: str, card: Card) -> dict[str, Part]:

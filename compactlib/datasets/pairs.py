@@ -1,7 +1,6 @@
-"""Pairs of an image and its mask: find them, decode them, and say which file does not fit."""
+"""Pairs of an image and its mask: decode them, and say which file does not fit."""
 
 import os
-import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ..raster.picture import Picture, PictureError, read_picture
+from ..raster.picture import Picture
 from .errors import BadPair
+from .mask_files import MaskRule, read_or_refuse
+from .mask_values import IGNORE
 
-IGNORE = 255  # the value in a mask where nothing counts
 AT_ONCE = 64  # pairs in memory in encoded form
 QUICK = 8  # seconds; only what takes longer shows a progress bar
 
@@ -31,36 +31,6 @@ class Pair:
 
     def __str__(self) -> str:
         return self.image_name
-
-
-def match(images: Iterable[str], masks: Iterable[str], where: object) -> list[tuple[str, str]]:
-    """Pair the names with equal stems, in the order of the numbers in them (2 before 10).
-
-    Raises BadPair if a name is left alone or two have one stem; `where` is the folder or archive that they are in.
-    """
-    images, masks = (_by_stem(names, where) for names in (images, masks))
-    alone = [f"{images[stem]} has no mask" for stem in images if stem not in masks]
-    alone += [f"{masks[stem]} has no image" for stem in masks if stem not in images]
-    if alone:
-        more = f" (and {len(alone) - 5} more)" if len(alone) > 5 else ""
-        raise BadPair(
-            f"{where}: {'; '.join(alone[:5])}{more}. An image and its mask have the same name up to the extension."
-        )
-    return [(images[stem], masks[stem]) for stem in sorted(images, key=_natural)]
-
-
-def _by_stem(names: Iterable[str], where: object) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name in names:
-        stem = name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-        if stem in found:
-            raise BadPair(f"{where}: {found[stem]} and {name} have one name up to the extension; keep one of them.")
-        found[stem] = name
-    return found
-
-
-def _natural(stem: str) -> list:
-    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", stem)]
 
 
 def decode_pairs(
@@ -102,34 +72,25 @@ def decode_pairs(
 
 
 def decode_pair(
-    pair: Pair, values: dict[int, int], class_names: tuple[str, ...], in_chans: int = 3, side: int | None = None
+    pair: Pair, rule: MaskRule, in_chans: int = 3, side: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Decode one pair: an image (h, w, in_chans) uint8 or uint16, a mask uint8 (h, w) of class indices, and where the
     image has no data, bool (h, w) or None; there the mask is 255.
 
-    values: which value in the file is which class index (or 255, ignore). side: letterbox all to side x side pixels.
-    Raises BadPair, with the name of the file.
+    rule: how the mask is read. side: letterbox all to side x side pixels. Raises BadPair, with the name of the file.
     """
-    image, mask = _read(pair.image, pair.image_name), _read(pair.mask, pair.mask_name, as_stored=True)
+    image, classes = read_or_refuse(pair.image, pair.image_name), rule.read(pair.mask, pair.mask_name)
     pixels = _bands(image, pair.image_name, in_chans)
-    if pixels.shape[:2] != mask.pixels.shape[:2]:
+    if pixels.shape[:2] != classes.shape:
         raise BadPair(
-            f"{pair.image_name} is {_size(pixels)} pixels, its mask {pair.mask_name} {_size(mask.pixels)}. Both need "
-            "one size."
+            f"{pair.image_name} is {_size(pixels)} pixels, its mask {pair.mask_name} {_size(classes)}. Both need one "
+            "size."
         )
-    classes = _classes(mask, pair.mask_name, values, class_names)
     if image.missing is not None:
         classes[image.missing] = IGNORE
     if side is not None:
         return letterbox(pixels, classes, side, image.missing)
     return pixels, classes, image.missing
-
-
-def _read(source: bytes | Path, name: str, as_stored: bool = False) -> Picture:
-    try:
-        return read_picture(source, name, as_stored=as_stored)
-    except PictureError as error:
-        raise BadPair(str(error)) from error
 
 
 def _bands(image: Picture, name: str, in_chans: int) -> np.ndarray:
@@ -150,32 +111,6 @@ def _bands(image: Picture, name: str, in_chans: int) -> np.ndarray:
     raise BadPair(
         f"{name} has {bands} bands, in_chans is {in_chans}. Give in_chans={bands}, or save the bands that you want."
     )
-
-
-def _classes(mask: Picture, name: str, values: dict[int, int], class_names: tuple[str, ...]) -> np.ndarray:
-    """The mask's values as class indices. A palette image counts by its indices, not by its colours."""
-    if mask.pixels.shape[2] != 1:
-        raise BadPair(
-            f"{name} has {mask.pixels.shape[2]} channels; a mask has one, whose values name the class of each pixel."
-        )
-    array = mask.pixels[..., 0]
-    if array.dtype.kind not in "ui":
-        raise BadPair(f"{name} holds numbers of type {array.dtype}; a mask holds integers that name the classes.")
-    found = np.unique(array)
-    if unknown := [value for value in found.tolist() if value not in values]:
-        shown = ", ".join(map(str, unknown[:10])) + (", ..." if len(unknown) > 10 else "")
-        names = (*class_names, *[""] * 256)
-        known = [f"{v} ({'ignored' if c == IGNORE else names[c]})" for v, c in sorted(values.items())]
-        lossy = " JPEG changes values; masks want PNG or TIFF." if mask.kind == "JPEG" else ""
-        raise BadPair(f"{name} has the unknown values {shown}; known are {', '.join(known)}.{lossy}")
-    table = np.zeros(int(found.max()) + 1, np.uint8)
-    for value, index in values.items():
-        if value < len(table):
-            table[value] = index
-    classes = table[array]
-    if mask.missing is not None:
-        classes[mask.missing] = IGNORE
-    return classes
 
 
 def letterbox(

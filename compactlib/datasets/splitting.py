@@ -1,5 +1,7 @@
 """From the arrays of a set for segmentation to its parts: validation, fraction, size, statistics."""
 
+import warnings
+
 import numpy as np
 
 from .cards import Card
@@ -47,18 +49,20 @@ def segmentation_data(
     if fraction < 1:
         nobody = np.zeros(len(train[0]), np.int64)  # one class: a draw of all images alike
         train = _take(train, stratified(nobody, fraction, seed=seed, stream=FRACTION))
-    return SegmentationData(
-        name=card.name,
-        train=MaskSet(*train[:2]),
-        val=MaskSet(*val[:2]),
-        test=MaskSet(*test[:2]),
-        class_names=card.class_names,
-        mean=mean,
-        std=std,
-        card=card,
-        source=source,
-        comparable=comparable,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what these masks mean has been decided, and said, from their files
+        return SegmentationData(
+            name=card.name,
+            train=MaskSet(*train[:2]),
+            val=MaskSet(*val[:2]),
+            test=MaskSet(*test[:2]),
+            class_names=card.class_names,
+            mean=mean,
+            std=std,
+            card=card,
+            source=source,
+            comparable=comparable,
+        )
 
 
 def _draw(count: int, share: float, card: Card, *, seed: int, stream: int) -> np.ndarray:

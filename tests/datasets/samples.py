@@ -46,11 +46,14 @@ def python2_batch(images: np.ndarray, labels: list[int], key: bytes = b"labels")
     return b"\x80\x02}(" + b"U\x04data" + array + b"U" + bytes([len(key)]) + key + numbers + b"u."
 
 
-def write_card(folder, name: str, files: dict[str, bytes], *, reader: str, mirrors=(), others=(), fields=None) -> None:
+def write_card(
+    folder, name: str, files: dict[str, bytes], *, reader: str, mirrors=(), folders=(), others=(), fields=None
+) -> None:
     """The card of a set whose files have the given content. `others`: further sources, as in the YAML; `fields`:
     fields of the card that replace those of a set of ten classes."""
     entries = [{"name": n, "bytes": len(c), "md5": hashlib.md5(c).hexdigest()} for n, c in files.items()]
     source = {"id": "first", "title": "the first source", "reader": reader, "comparable": True}
+    source |= {"folders": list(folders)}
     card = dict.fromkeys(("title", "description", "source", "licence", "citation", "layout"), f"text of {name}")
     card |= {"name": name, "caveats": ["none"], "mean": None, "std": None, "folders": [name]}
     card |= {"class_names": [str(i) for i in range(10)]}

@@ -1,12 +1,16 @@
 """Every card is complete, and agrees with what torchvision knows about the same files."""
 
+import gzip
+import hashlib
 import re
+import runpy
 
 import pytest
 import torchvision
 
 from compactlib.datasets import names, read_card
 from compactlib.datasets.readers import READERS
+from tests.datasets.conftest import SHARED
 
 MASKED = ("aerial", "cells", "membranes", "pets", "roads")
 
@@ -36,7 +40,9 @@ def test_card_is_complete(name):
     assert all(source.reader in READERS for source in card.sources)
     lengths = {"md5": 32, "sha256": 64}
     for file in card.files:
-        assert len(file.checksum) == lengths[file.algorithm] and file.bytes > 0
+        assert file.checksum.isdecimal() if file.algorithm == "pictures" else re.fullmatch("[0-9a-f]+", file.checksum)
+        assert len(file.checksum) == lengths.get(file.algorithm, 4)
+        assert file.bytes > 0 or not file.urls
         assert all(url.startswith("http") and url.endswith(f"/{file.name}") for url in file.urls)
     embedded = name in ("digits", "cells", "aerial")
     assert embedded == (not card.files)
@@ -62,6 +68,28 @@ def test_cifar_python_checksums_are_torchvisions(name, theirs):
     (source,) = (source for source in read_card(name).sources if source.id == "python")
     assert (source.files[0].name, source.files[0].checksum) == (theirs.filename, theirs.tgz_md5)
     assert theirs.url in source.files[0].urls
+    (unpacked,) = (source for source in read_card(name).sources if source.id == "python-unpacked")
+    assert [[file.name, file.checksum] for file in unpacked.files] == [*theirs.train_list, *theirs.test_list]
+    assert unpacked.folders == (theirs.base_folder,)
+
+
+def test_cifar10_binary_checksums_are_those_of_the_tool_that_makes_the_files():
+    tool = SHARED.parent / "tools" / "cifar10_lossless.py"
+    if not tool.is_file():
+        pytest.skip("The folder shared/tools does not stand beside the repository.")
+    (unpacked,) = (source for source in read_card("cifar10").sources if source.id == "binary-unpacked")
+    found = {file.name.removesuffix(".bin"): file.checksum for file in unpacked.files}
+    assert found == runpy.run_path(str(tool))["SHA256"]
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_idx_checksums_of_unpacked_files_are_those_of_the_archives_content(name, shared):
+    sources = {source.id: source for source in read_card(name).sources}
+    for file, dotted in zip(sources["idx-unpacked"].files, sources["idx-unpacked-dotted"].files, strict=True):
+        content = gzip.decompress((shared / name / f"{file.name}.gz").read_bytes())
+        assert (file.bytes, file.checksum) == (len(content), hashlib.md5(content).hexdigest())
+        assert (dotted.bytes, dotted.checksum) == (file.bytes, file.checksum)
+        assert dotted.name.replace(".", "-") == file.name
 
 
 def test_flowers_checksums_and_class_names_are_torchvisions():

@@ -156,7 +156,7 @@ def test_membranes_that_do_not_fit_are_named(project):
     images, labels = sections()
     members = {f"{k}/{i}.png": png(a[i]) for k, a in (("image", images), ("label", labels)) for i in range(10)}
     project({"stack.zip": zipped(members | {"label/3.png": png(labels[3] // 2)})}, "membranes")
-    refused("stack.zip: label/3.png has the unknown values 127; known are 0 (first), 255 (second)")
+    refused("stack.zip: label/3.png holds 127")
     project({"stack.zip": zipped(members | {"label/3.png": png(labels[3][1:])})}, "membranes")
     refused("stack.zip: image/3.png is 16 x 16 pixels, its mask", "label/3.png 16 x 15")
     project({"stack.zip": zipped({n: c for n, c in members.items() if n != "label/3.png"})}, "membranes")
@@ -184,4 +184,4 @@ def test_pets_that_do_not_fit_are_named(project):
     put(images, {n: c for n, c in notes.items() if not n.endswith("/beagle_2.png")})
     refused("annotations.tar.gz: no trimap of beagle_2 (1 in all)")
     put(images, notes | {"annotations/trimaps/beagle_2.png": png(np.full((48, 48), 4, np.uint8))})
-    refused("trimaps/beagle_2.png has the unknown values 4; known are 1 (second), 2 (first), 3 (ignored)")
+    refused("trimaps/beagle_2.png holds 4")

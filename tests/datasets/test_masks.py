@@ -1,5 +1,6 @@
 """`load` on the drawn sets: contract, splits, fractions, sizes; MaskSet and SegmentationData."""
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -203,6 +204,44 @@ def test_a_mask_set_refuses_other_types():
     for wrong in (images.astype(np.float32), images[..., 0]):
         with pytest.raises(ValueError, match="images must be uint8"):
             MaskSet(wrong, masks)
-    for wrong in (masks.astype(np.int64), masks[:1], masks.transpose(0, 2, 1), masks[..., None]):
-        with pytest.raises(ValueError, match=r"masks must be uint8 of shape \(2, 8, 9\)"):
+    for wrong, fix in (
+        (masks[:1], "2 images and 1 masks"),
+        (masks.transpose(0, 2, 1), r"masks.transpose\(0, 2, 1\)"),
+        (masks[..., None], r"masks\[\.\.\., 0\]"),
+        (masks[:, None], r"masks\[:, 0\]"),
+        (np.stack([masks] * 3, axis=-1), r"argmax\(axis=-1\)"),
+        (np.stack([masks] * 3, axis=1), r"argmax\(axis=1\)"),
+        (masks - 1.5, "-1.5"),
+        (masks.astype(np.int64) - 1, r"np.where\(masks < 0, 255, masks\)"),
+        (masks + 256.0, "256"),
+        (masks * np.nan, "nan_to_num"),
+        (masks + 0.3, "masks > 0.5"),
+        (masks.astype(str), "<U"),
+    ):
+        with pytest.raises(ValueError, match=r"masks must be uint8 of shape \(2, 8, 9\).*" + fix):
             MaskSet(images, wrong)
+    with pytest.raises(ValueError, match=r"masks must be a NumPy array, not list"):
+        MaskSet(images, masks.tolist())
+    with pytest.raises(ValueError, match=r"images must be a NumPy array, not Tensor"):
+        MaskSet(torch.from_numpy(images), masks)
+
+
+@pytest.mark.parametrize("kind", [bool, np.int8, np.uint16, np.int64, np.float32, np.float64])
+def test_a_mask_set_takes_masks_of_other_types_where_nothing_is_lost(kind):
+    masks = RANDOM.integers(0, 2, (300, 4, 5), np.uint8)
+    masks[299] = 255 if np.dtype(kind).itemsize > 1 else 1
+    part = MaskSet(np.zeros((300, 4, 5, 1), np.uint8), masks.astype(kind))
+    assert part.masks.dtype == np.uint8 and (part.masks == masks).all()
+
+
+def test_masks_are_held_against_the_classes_of_their_set(dish):
+    """255 for the second of two classes is said; numbers that are no class are refused with a proposal."""
+    white = [MaskSet(part.images, part.masks * 255) for part in (dish.train, dish.val, dish.test)]
+    with pytest.warns(UserWarning, match=r"no pixel of 'cell' \(1\).*masks == 255"):
+        dataclasses.replace(dish, train=white[0], val=white[1], test=white[2])
+    counted = MaskSet(dish.val.images, dish.val.masks + 1)
+    with pytest.raises(ValueError, match=r"unknown value 2; known are 0 \(background\), 1 \(cell\), 255"):
+        dataclasses.replace(dish, val=counted)
+    all_counted = [MaskSet(part.images, part.masks + 1) for part in (dish.train, dish.val, dish.test)]
+    with pytest.raises(ValueError, match=r"values=\{1: 0, 2: 1\}"):
+        dataclasses.replace(dish, train=all_counted[0], val=all_counted[1], test=all_counted[2])
