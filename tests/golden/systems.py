@@ -134,12 +134,14 @@ def _arrays_differ_from_meta(case: GoldenCase) -> list[str]:
 
 def _other_forms(case: GoldenCase, system: System, model: nn.Module) -> str | None:
     """The same weights must be found in the forms that training scripts save them in."""
-    loaded = model.state_dict()
+    loaded, other = model.state_dict(), system.build(case)
     for prefix in system.prefixes:
         saved = {prefix + key: value for key, value in case.weights.items()}
         for form in (saved, {"model": saved}, {"state_dict": saved, "epoch": 3}):
-            other = system.load(system.build(case), form).state_dict()
-            if not all(torch.equal(value, other[key]) for key, value in loaded.items()):
+            for value in other.state_dict().values():
+                value.zero_()
+            system.load(other, form)
+            if not all(torch.equal(value, loaded[key]) for key, value in other.state_dict().items()):
                 return f"with {prefix!r} before their names, in {list(form)[:1]}, they load otherwise than without"
     return None
 
