@@ -7,13 +7,13 @@ import timm
 import torch
 
 import compactlib
-from compactlib.models import CompactTransformer, load_official, sine_position_table
-from tests.conftest import GoldenCase, golden_cases
+from compactlib.models import CompactTransformer, load_imagenet, load_official, sine_position_table
+from tests.golden.cases import CLONE, GoldenCase
 
 
 @pytest.fixture
 def case() -> GoldenCase:
-    return GoldenCase(golden_cases("vit_2_4_32")[0])
+    return GoldenCase(CLONE / "vit_2_4_32")
 
 
 def vit(**settings) -> CompactTransformer:
@@ -77,6 +77,12 @@ def test_weights_of_another_model_are_refused_and_change_nothing(case, settings,
 def test_a_model_of_another_kind():
     with pytest.raises(TypeError, match="Linear"):
         load_official(torch.nn.Linear(2, 2), {})
+
+
+def test_imagenet_weights_of_another_kind_are_refused():
+    model = timm.create_model("swin_unet_tiny", img_size=32, window_size=2, embed_dim=8, num_heads=(1, 1, 2, 2))
+    with pytest.raises(ValueError, match=r"embed_dim=8, got 1 entries such as conv1\.weight"):
+        load_imagenet(model, {"conv1.weight": torch.zeros(3)})
 
 
 def test_pretrained_reads_the_file_in_the_data_folder(tmp_path, monkeypatch):

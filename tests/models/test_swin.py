@@ -73,16 +73,15 @@ def test_same_gradients_as_timm():
 
 
 @pytest.mark.parametrize(
-    ("name", "peer", "parameters"),
+    ("name", "peer"),
     [
-        ("swin_scratch_tiny", "swin_tiny_patch4_window7_224", 28_288_354),
-        ("swin_scratch_small", "swin_small_patch4_window7_224", None),
-        ("swin_scratch_base", "swin_base_patch4_window7_224", None),
+        ("swin_scratch_small", "swin_small_patch4_window7_224"),
+        ("swin_scratch_base", "swin_base_patch4_window7_224"),
     ],
 )
-def test_named_models_have_the_size_of_timms(name, peer, parameters):
+def test_named_models_have_the_size_of_timms(name, peer):
     with torch.device("meta"):
-        assert count_parameters(timm.create_model(name)) == (parameters or count_parameters(timm.create_model(peer)))
+        assert count_parameters(timm.create_model(name)) == count_parameters(timm.create_model(peer))
 
 
 def test_macs_equal_timms():
