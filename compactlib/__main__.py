@@ -1,11 +1,14 @@
 """The command line: `python -m compactlib run 03 --profile cpu`, `python -m compactlib patchify scene.tif out/`."""
 
 import argparse
+import io
 import os
+import re
 import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ EXAMPLES = """examples:
   python -m compactlib app                                  segment pictures in a browser
 """
 
+NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|-inf(inity)?|-nan", re.IGNORECASE)
 SCENE_COMMANDS = ("scene", "patchify", "segment")  # of compactlib.spark; the others are of compactlib.lab
 
 
@@ -140,14 +144,31 @@ def _add_scene_commands(commands: Any) -> None:
 
 
 def number(text: str) -> int | float:
-    """A whole number as an int, so that it is written to a job's folder as from a notebook."""
+    """A whole number as an int, so that it is written to a job's folder as from a notebook; one that a float does not
+    hold exactly (-3.4e38) stays one. `nan` is a number, too."""
     value = float(text)
-    return int(value) if value.is_integer() else value
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
-def main(arguments: list[str] | None = None) -> int:
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--nodata -3.4e38` as `--nodata=-3.4e38`: argparse takes a negative number with an exponent, and -inf, for an
+    option of its own."""
+    joined: list[str] = []
+    for argument in arguments:
+        before = joined[-1] if joined else ""
+        if before.startswith("--") and "=" not in before and len(before) > 2 and NEGATIVE.fullmatch(argument):
+            joined[-1] = f"{before}={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0 if all is well, 1 if a notebook failed, 2 for a wrong call, 130 if interrupted."""
-    options = vars(parser().parse_args(arguments))
+    for stream in (sys.stdout, sys.stderr):  # a sign that the terminal does not know (ASCII, cp1252) stops nothing
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    options = vars(parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments)))
     signal.signal(signal.SIGTERM, _interrupt)  # a cluster's scheduler stops jobs so: end kernels as for Ctrl-C
     if options.pop("end_with_stdin", False):
         threading.Thread(target=_end_with_stdin, daemon=True).start()
@@ -163,7 +184,7 @@ def _lab(command: str, options: dict[str, Any]) -> int:
 
     try:
         return getattr(commands, f"{command}_command")(**options)
-    except (UsageError, ParameterError) as error:
+    except (UsageError, ParameterError, OSError) as error:  # OSError: a folder that cannot be written, a full disk
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

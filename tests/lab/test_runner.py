@@ -101,6 +101,14 @@ def test_a_result_of_a_run_that_failed_later_is_not_on_the_board(tmp_path):
     assert files(outcome.job.folder) == ["notebook.failed.ipynb", "params.yaml", "result.failed.json"]
 
 
+def test_a_backend_of_the_environment_costs_no_picture(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")  # as in containers and on clusters
+    path = notebook(tmp_path / "03_toy.ipynb", "import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
+    [outcome] = runner.run_notebooks([str(path)], runs=tmp_path / "runs")
+    node = nbformat.read(outcome.job.folder / "notebook.ipynb", as_version=4)
+    assert sum("image/png" in o.get("data", {}) for cell in node.cells for o in cell.get("outputs", [])) == 1
+
+
 def test_the_limit_holds_for_the_whole_notebook(tmp_path, capsys):
     path = notebook(tmp_path / "03_toy.ipynb", *["## Waiting", "import time; time.sleep(1.2)"] * 20)
     began = time.monotonic()
