@@ -24,6 +24,7 @@ EXAMPLES = """examples:
   python -m compactlib app                                  segment pictures in a browser
 """
 
+AGAIN = "repeat runs that are done, from scratch; what they left is kept beside, as NAME.old-1"
 NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|-inf(inity)?|-nan", re.IGNORECASE)
 SCENE_COMMANDS = ("scene", "patchify", "segment")  # of compactlib.spark; the others are of compactlib.lab
 
@@ -52,8 +53,9 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], dest="settings", metavar="NAME=VALUE", help="change a parameter"
     )
     run.add_argument("--timeout", type=float, metavar="MINUTES", help="stop a notebook that takes longer")
-    run.add_argument("--force", action="store_true", help="repeat runs that are done, from scratch")
-    run.add_argument("--end-with-stdin", action="store_true", help=argparse.SUPPRESS)  # for `sweep`, not for people
+    run.add_argument("--force", action="store_true", help=AGAIN)
+    for option in ("--end-with-stdin", "--no-report"):  # for `sweep`, not for people
+        run.add_argument(option, action="store_true", help=argparse.SUPPRESS)
 
     sweep = commands.add_parser(
         "sweep",
@@ -67,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     sweep.add_argument("--engine", choices=("local", "spark"), default="local", help="spark: one task a run")
     sweep.add_argument("--master", help="Spark's: spark://host:7077, local[2,4] (default: this machine)")
     sweep.add_argument("--timeout", type=float, metavar="MINUTES", help="stop a run that takes longer")
-    sweep.add_argument("--force", action="store_true", help="repeat runs that are done, from scratch")
+    sweep.add_argument("--force", action="store_true", help=AGAIN)
     sweep.add_argument("--list", action="store_true", dest="only_list", help="show the runs and start nothing")
 
     board = commands.add_parser("board", help="show all results beside the papers' numbers", allow_abbrev=False)

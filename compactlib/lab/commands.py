@@ -18,11 +18,13 @@ def run_command(
     timeout: float | None,
     force: bool,
     runs: Path | None,
+    no_report: bool,
 ) -> int:
     """`run`: 0 if every notebook went through, 1 if one failed."""
     if timeout is not None and not timeout > 0:
         raise UsageError(f"--timeout is {timeout:g} minutes, expected more than 0.")
-    outcomes = runner.run_notebooks(names, profile=profile, settings=settings, timeout=timeout, force=force, runs=runs)
+    options = dict(profile=profile, settings=settings, timeout=timeout, force=force, runs=runs)
+    outcomes = runner.run_notebooks(names, **options, write_report=not no_report)
     return int(any(outcome.failure for outcome in outcomes))
 
 

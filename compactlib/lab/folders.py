@@ -1,5 +1,7 @@
-"""Run folders `runs/<notebook>/<name>/`: who may work in one, and how its old content is removed."""
+"""Run folders `runs/<notebook>/<name>/`: who may work in one, and how an earlier run makes room for the next."""
 
+import itertools
+import re
 import shutil
 from pathlib import Path
 
@@ -8,12 +10,19 @@ from filelock import FileLock, Timeout
 
 from compactlib.files import atomic_write
 
-PARAMS = "params.yaml"
+PARAMS, RESULT = "params.yaml", "result.json"
+DONE, FAILED, RUNNING = "notebook.ipynb", "notebook.failed.ipynb", "notebook.running.ipynb"
+ASIDE = re.compile(r".+\.old-\d+")
 RUNNER_LOCK, KERNEL_LOCK = ".runner.lock", ".kernel.lock"
+PATIENCE = 10  # seconds for a kernel to end whose runner was killed
 
 
 class FolderInUse(RuntimeError):
     """Another process is working in the run folder."""
+
+
+class FinishedRun(RuntimeError):
+    """The folder holds a finished run, which nothing but `--force` repeats."""
 
 
 def lock(folder: Path, name: str, *, seconds: float = 0) -> FileLock:
@@ -31,19 +40,65 @@ def lock(folder: Path, name: str, *, seconds: float = 0) -> FileLock:
     return held
 
 
-def clear(folder: Path) -> None:
-    """Remove what an earlier run left in `folder`, all but the locks.
+def under(root: Path, notebook: str = "*") -> list[Path]:
+    """The run folders below `root`, by notebook and run: those that hold params.yaml or result.json. Folders that were
+    moved aside are no runs any more."""
+    found = {path.parent for name in (PARAMS, RESULT) for path in root.glob(f"{notebook}/*/{name}")}
+    return sorted(folder for folder in found if not is_aside(folder))
 
-    Only a folder that this tool made is emptied: one that holds params.yaml. Raises FileExistsError otherwise.
+
+def is_aside(path: Path) -> bool:
+    """Whether `move_aside` has made this name."""
+    return ASIDE.fullmatch(path.name) is not None
+
+
+def move_aside(folder: Path) -> Path | None:
+    """Move what an earlier run left in `folder` to `<name>.old-1` (or -2, ...) beside it, and return that path; None
+    where there is nothing. The folder stays, with its locks. Nothing is deleted.
+
+    Only what this tool made is moved: raises FileExistsError for a folder that holds something else (no params.yaml).
     """
+    content = _content(folder)
+    if not content:
+        return None
+    target = _free(folder)
+    target.mkdir()
+    # These two last: where the move is cut short, what is left is still known as a run, and it can go on.
+    for path in sorted(content, key=lambda path: path.name in (PARAMS, RESULT)):
+        path.rename(target / path.name)
+    return target
+
+
+def _content(folder: Path) -> list[Path]:
+    """What is in the folder beside the locks."""
     content = [path for path in folder.iterdir() if path.name not in (RUNNER_LOCK, KERNEL_LOCK)]
     if content and not (folder / PARAMS).is_file():
         raise FileExistsError(f"{folder} is not empty and has no {PARAMS}, so no run made it. Move its content away.")
-    for path in sorted(content, key=lambda p: p.name == PARAMS):  # params.yaml last: a clearing cut short can go on
+    return content
+
+
+def start_afresh(folder: Path) -> None:
+    """Empty the folder of interactive work, whose every kernel starts with an empty one. What took time to make is
+    moved aside: a result, and any weights."""
+    if (folder / RESULT).exists() or any(folder.rglob("*.safetensors")):
+        move_aside(folder)
+    for path in _content(folder):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def keep(file: Path) -> None:
+    """Give a file of a run, if it is there, the name `<name>.old-1` (or -2, ...): the next one is written beside it."""
+    if file.exists():
+        file.rename(_free(file))
+
+
+def _free(path: Path) -> Path:
+    """The first of `<name>.old-1`, `<name>.old-2`, ... that nothing has yet."""
+    names = (path.with_name(f"{path.name}.old-{number}") for number in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
 def write_params(folder: Path, values: dict) -> None:

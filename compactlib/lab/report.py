@@ -76,8 +76,7 @@ def render(shown: list[Shown]) -> str:
 
 def collect(runs: Path) -> list[Shown]:
     """All run folders under `runs`, by notebook and run, but for those of interactive work."""
-    found = (path.parent for path in sorted(runs.glob(f"*/*/{folders.PARAMS}")))
-    return [_shown(folder) for folder in found if not folder.name.startswith(INTERACTIVE)]
+    return [_shown(folder) for folder in folders.under(runs) if not folder.name.startswith(INTERACTIVE)]
 
 
 def _shown(folder: Path) -> Shown:

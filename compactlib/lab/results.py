@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from compactlib.files import atomic_write
+from compactlib.lab.folders import RESULT as FILE
 from compactlib.lab.papers import DATASETS, Paper
 from compactlib.lab.tables import Table
 
 SCHEMA = 1
-FILE = "result.json"
 DASH = "-"
 
 
@@ -108,7 +108,7 @@ class Record:
     command: str
     started: str
     finished: str
-    fingerprint: str | None = None
+    fingerprint: dict[str, str] | str | None = None  # digests of cells, parameters, library; a text in early records
     complete: bool = False
     schema: int = SCHEMA
     path: Path | None = field(default=None, compare=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from compactlib.lab import results
+from compactlib.lab import folders, results
 from compactlib.lab.results import Record, Result, ResultError
 from compactlib.lab.tables import Table
 from compactlib.paths import DATA, runs_dir
@@ -26,7 +26,8 @@ def collect(runs: str | Path | None = None, *, notebook: str | None = None) -> l
     file that cannot be read is left out with a warning that names it and says what to do.
     """
     records, folder = [], Path(runs or runs_dir())
-    for path in [*sorted(folder.glob(f"{notebook or '*'}/*/{results.FILE}")), *sorted(folder.glob("*.json"))]:
+    found = (run / results.FILE for run in folders.under(folder, notebook or "*"))
+    for path in [*(path for path in found if path.exists()), *sorted(folder.glob("*.json"))]:
         try:
             records.append(results.read(path))
         except ResultError as error:
