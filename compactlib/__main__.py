@@ -74,9 +74,9 @@ def parser() -> argparse.ArgumentParser:
 
     board = commands.add_parser("board", help="show all results beside the papers' numbers", allow_abbrev=False)
     board.add_argument("--markdown", action="store_true", help="as a Markdown table")
-    board.add_argument("--out", type=Path, metavar="DIR", help="write Markdown, LaTeX and pictures into this folder")
+    board.add_argument("--out", type=folder, metavar="DIR", help="write Markdown, LaTeX and pictures into this folder")
     for command in (run, sweep, board):
-        command.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default: runs)")
+        command.add_argument("--runs", type=folder, metavar="DIR", help="folder of the runs (default: runs)")
 
     show = commands.add_parser("list", help="list notebooks, profiles and parameters", allow_abbrev=False)
     show.add_argument("names", nargs="*", metavar="NAME", help="show the parameters of these notebooks")
@@ -145,6 +145,11 @@ def _add_scene_commands(commands: Any) -> None:
         command.add_argument("--master", help="Spark's: spark://host:7077, local[2,4] (default: this machine)")
 
 
+def folder(text: str) -> Path:
+    """A path; `~` is the home folder also in `--runs=~/runs`, where the shell leaves it."""
+    return Path(text).expanduser()
+
+
 def number(text: str) -> int | float:
     """A whole number as an int, so that it is written to a job's folder as from a notebook; one that a float does not
     hold exactly (-3.4e38) stays one. `nan` is a number, too."""
@@ -180,13 +185,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _lab(command: str, options: dict[str, Any]) -> int:
     # Only now, so that --help and a wrong option answer at once.
+    from compactlib.documents import DocumentError
     from compactlib.lab import commands
     from compactlib.lab.catalogue import UsageError
     from compactlib.lab.parameters import ParameterError
 
     try:
         return getattr(commands, f"{command}_command")(**options)
-    except (UsageError, ParameterError, OSError) as error:  # OSError: a folder that cannot be written, a full disk
+    except (UsageError, ParameterError, DocumentError, OSError) as error:  # OSError: a full disk, no permission
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

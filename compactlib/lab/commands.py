@@ -56,14 +56,16 @@ def sweep_command(
 
 def board_command(runs: Path | None, markdown: bool, out: Path | None) -> int:
     """`board`: all results beside the papers', on the screen or as files for a talk."""
-    if out:
-        try:
-            print(*board.export(board.collect(runs), out), sep="\n")
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        return 0
-    table = board.table(runs)
-    print(table.to_markdown() if markdown else table)
+    problems: list[str] = []
+    try:
+        with board.told(problems):
+            table = None if out else board.table(runs)
+            written = board.export(board.collect(runs), out) if out else []
+    except ValueError as error:
+        raise UsageError("\n".join([*problems, str(error)])) from None
+    if problems:
+        print(*problems, sep="\n", file=sys.stderr)
+    print(*(written or [table.to_markdown() if markdown else table]), sep="\n")
     return 0
 
 

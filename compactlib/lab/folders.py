@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 from filelock import FileLock, Timeout
 
+from compactlib.documents import DocumentError, read_yaml
 from compactlib.files import atomic_write
 
 PARAMS, RESULT = "params.yaml", "result.json"
@@ -108,6 +109,19 @@ def write_params(folder: Path, values: dict) -> None:
 
 
 def read_params(folder: Path) -> dict | None:
-    """The parameters that an earlier run wrote; None if there are none."""
+    """The parameters that an earlier run wrote; None if there are none. Raises DocumentError for a damaged file."""
     path = folder / PARAMS
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else None
+    if not path.exists():
+        return None
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise DocumentError(f"{path} holds a {type(content).__name__}, expected lines of 'name: value'.")
+    return content
+
+
+def belongs_to(folder: Path, params: dict) -> bool:
+    """Whether what is in the folder is of a run with these parameters; not if it does not say so."""
+    try:
+        return read_params(folder) == params
+    except DocumentError:
+        return False

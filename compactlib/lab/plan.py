@@ -49,9 +49,8 @@ class Job:
 
         library: what `library_digest` returned, for whoever asks for many jobs.
         """
-        cells = [cell.source for cell in self.notebook.node.cells if cell.cell_type == "code"]
         return {
-            "cells": _digest(cells),
+            "cells": _digest(self.notebook.code),
             "parameters": _digest(self.params),
             "library": library or library_digest(),
         }

@@ -128,7 +128,7 @@ def prepare(job: Job, *, fresh: bool) -> Path | None:
     and no finished notebook; what an earlier attempt left of them gets another name.
     """
     kept = None
-    if fresh or folders.read_params(job.folder) != job.params:
+    if fresh or not folders.belongs_to(job.folder, job.params):
         # A runner that was killed leaves its kernel alive for a moment, which writes into the folder.
         kernel = folders.lock(job.folder, folders.KERNEL_LOCK, seconds=folders.PATIENCE)
         try:

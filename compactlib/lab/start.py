@@ -18,6 +18,7 @@ from compactlib.lab.machine import choose_device
 from compactlib.lab.parameters import Parameter, ParameterError
 from compactlib.lab.plan import run_name
 from compactlib.lab.run import Run
+from compactlib.lab.terminal import short
 from compactlib.paths import NOTEBOOKS, runs_dir
 from compactlib.training.subnormal import flush_subnormals
 
@@ -128,9 +129,11 @@ def _check_ranges(
         bounds = isinstance(allowed, tuple) and len(allowed) == 2 and all(isinstance(b, (int, float)) for b in allowed)
         for value in params[name] if isinstance(params[name], list) else [params[name]]:
             if bounds and not allowed[0] <= value <= allowed[1]:
-                problems.append(f"{name}: {value!r} is out of range, expected {allowed[0]} to {allowed[1]}.")
+                problems.append(f"{name}: {short(value)} is out of range, expected {allowed[0]} to {allowed[1]}.")
             elif not bounds and value not in allowed:
-                problems.append(f"{name}: {value!r} is not allowed, expected one of {', '.join(map(str, allowed))}.")
+                problems.append(
+                    f"{name}: {short(value)} is not allowed, expected one of {', '.join(map(str, allowed))}."
+                )
     if problems:
         raise ParameterError("\n".join([f"{notebook} cannot start:", *problems]))
 

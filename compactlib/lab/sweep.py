@@ -134,7 +134,7 @@ def state(job: Job, library: str | None = None) -> str:
     `Job.fingerprint`."""
     if finished := runner.already(job, library):
         return f"done with another version: {finished.differs}" if finished.differs else "done"
-    if folders.read_params(job.folder) != job.params:
+    if not folders.belongs_to(job.folder, job.params):
         return "to do"  # nothing there, or another run, which makes room for this one
     return "failed" if (job.folder / execute.FAILED).is_file() else "begun"
 

@@ -105,6 +105,10 @@ def test_a_wrong_setting_is_refused_before_anything_starts(course, settings, mes
         ("run_dir: /x", "sets run_dir"),
         ("- 1", "holds a list, expected lines of 'name: value'"),
         ("a: [", "03_cct-bad.yaml is not valid YAML"),
+        ("epochs: 3\nepochs: 4", "03_cct-bad.yaml is not valid YAML: 'epochs' stands here twice"),
+        ("seed: " + "9" * 5000, "03_cct-bad.yaml is not valid YAML: a number of 5,000 characters"),
+        ("a: &a [1, 2]\nb: &b [*a, *a]\nb: *b", "03_cct-bad.yaml is not valid YAML: 'b' stands"),
+        ("epochs: " + "[" * 1000, "03_cct-bad.yaml is not valid YAML: more than 50 lists"),
     ],
 )
 def test_a_wrong_profile_file_is_named(tmp_path, text, message):

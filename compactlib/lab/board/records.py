@@ -2,7 +2,8 @@
 
 import fnmatch
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,17 @@ def collect(runs: str | Path | None = None, *, notebook: str | None = None) -> l
         except ResultError as error:
             warnings.warn(str(error), stacklevel=2)
     return [record for record in records if notebook in (None, record.notebook)]
+
+
+@contextmanager
+def told(problems: list[str]) -> Iterator[None]:
+    """Add what `collect` and the figures warn of in the block to `problems`, once each, in place of warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            problems += dict.fromkeys(str(warning.message) for warning in caught)
 
 
 def select(records: Iterable[Record], *, notebook: str = "", data: str = "", model: str = "") -> list[Record]:
