@@ -1,11 +1,14 @@
 """The command line: `python -m compactlib run 03 --profile cpu`, `python -m compactlib patchify scene.tif out/`."""
 
 import argparse
+import io
 import os
+import re
 import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ EXAMPLES = """examples:
   python -m compactlib app                                  segment pictures in a browser
 """
 
+AGAIN = "repeat runs that are done, from scratch; what they left is kept beside, as NAME.old-1"
+NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|-inf(inity)?|-nan", re.IGNORECASE)
 SCENE_COMMANDS = ("scene", "patchify", "segment")  # of compactlib.spark; the others are of compactlib.lab
 
 
@@ -48,8 +53,9 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], dest="settings", metavar="NAME=VALUE", help="change a parameter"
     )
     run.add_argument("--timeout", type=float, metavar="MINUTES", help="stop a notebook that takes longer")
-    run.add_argument("--force", action="store_true", help="repeat runs that are done, from scratch")
-    run.add_argument("--end-with-stdin", action="store_true", help=argparse.SUPPRESS)  # for `sweep`, not for people
+    run.add_argument("--force", action="store_true", help=AGAIN)
+    for option in ("--end-with-stdin", "--no-report"):  # for `sweep`, not for people
+        run.add_argument(option, action="store_true", help=argparse.SUPPRESS)
 
     sweep = commands.add_parser(
         "sweep",
@@ -63,14 +69,14 @@ def parser() -> argparse.ArgumentParser:
     sweep.add_argument("--engine", choices=("local", "spark"), default="local", help="spark: one task a run")
     sweep.add_argument("--master", help="Spark's: spark://host:7077, local[2,4] (default: this machine)")
     sweep.add_argument("--timeout", type=float, metavar="MINUTES", help="stop a run that takes longer")
-    sweep.add_argument("--force", action="store_true", help="repeat runs that are done, from scratch")
+    sweep.add_argument("--force", action="store_true", help=AGAIN)
     sweep.add_argument("--list", action="store_true", dest="only_list", help="show the runs and start nothing")
 
     board = commands.add_parser("board", help="show all results beside the papers' numbers", allow_abbrev=False)
     board.add_argument("--markdown", action="store_true", help="as a Markdown table")
-    board.add_argument("--out", type=Path, metavar="DIR", help="write Markdown, LaTeX and pictures into this folder")
+    board.add_argument("--out", type=folder, metavar="DIR", help="write Markdown, LaTeX and pictures into this folder")
     for command in (run, sweep, board):
-        command.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default: runs)")
+        command.add_argument("--runs", type=folder, metavar="DIR", help="folder of the runs (default: runs)")
 
     show = commands.add_parser("list", help="list notebooks, profiles and parameters", allow_abbrev=False)
     show.add_argument("names", nargs="*", metavar="NAME", help="show the parameters of these notebooks")
@@ -143,10 +149,16 @@ def _add_scene_commands(commands: Any) -> None:
         command.add_argument("--master", help="Spark's: spark://host:7077, local[2,4] (default: this machine)")
 
 
+def folder(text: str) -> Path:
+    """A path; `~` is the home folder also in `--runs=~/runs`, where the shell leaves it."""
+    return Path(text).expanduser()
+
+
 def number(text: str) -> int | float:
-    """A whole number as an int, so that it is written to a job's folder as from a notebook."""
+    """A whole number as an int, so that it is written to a job's folder as from a notebook; one that a float does not
+    hold exactly (-3.4e38) stays one. `nan` is a number, too."""
     value = float(text)
-    return int(value) if value.is_integer() else value
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 def whole_numbers(text: str) -> list[int]:
@@ -159,9 +171,25 @@ def pairs(text: str) -> dict[int, int]:
     return {int(value): int(index) for value, index in (word.split("=") for word in text.split(","))}
 
 
-def main(arguments: list[str] | None = None) -> int:
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--nodata -3.4e38` as `--nodata=-3.4e38`: argparse takes a negative number with an exponent, and -inf, for an
+    option of its own."""
+    joined: list[str] = []
+    for argument in arguments:
+        before = joined[-1] if joined else ""
+        if before.startswith("--") and "=" not in before and len(before) > 2 and NEGATIVE.fullmatch(argument):
+            joined[-1] = f"{before}={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0 if all is well, 1 if a notebook failed, 2 for a wrong call, 130 if interrupted."""
-    options = vars(parser().parse_args(arguments))
+    for stream in (sys.stdout, sys.stderr):  # a sign that the terminal does not know (ASCII, cp1252) stops nothing
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    options = vars(parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments)))
     signal.signal(signal.SIGTERM, _interrupt)  # a cluster's scheduler stops jobs so: end kernels as for Ctrl-C
     if options.pop("end_with_stdin", False):
         threading.Thread(target=_end_with_stdin, daemon=True).start()
@@ -171,13 +199,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _lab(command: str, options: dict[str, Any]) -> int:
     # Only now, so that --help and a wrong option answer at once.
+    from compactlib.documents import DocumentError
     from compactlib.lab import commands
     from compactlib.lab.catalogue import UsageError
     from compactlib.lab.parameters import ParameterError
 
     try:
         return getattr(commands, f"{command}_command")(**options)
-    except (UsageError, ParameterError) as error:
+    except (UsageError, ParameterError, DocumentError, OSError) as error:  # OSError: a full disk, no permission
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -9,13 +9,27 @@ NOTEBOOKS = ROOT / "notebooks"
 
 
 def runs_dir() -> Path:
-    """The folder of all runs: the environment variable `COMPACT_RUNS`, or `runs/` in the clone."""
-    return Path(os.environ.get("COMPACT_RUNS") or ROOT / "runs")
+    """The folder of all runs: the environment variable COMPACT_RUNS (see `_named`), or `runs/` in the clone."""
+    return _named("COMPACT_RUNS") or ROOT / "runs"
 
 
 def cache_dir() -> Path:
-    """Where downloads and decoded arrays go: the environment variable COMPACT_CACHE, or data/cache in the clone."""
-    return Path(os.environ.get("COMPACT_CACHE") or DATA / "cache").expanduser()
+    """Where downloads and decoded arrays go: the environment variable COMPACT_CACHE (see `_named`), or data/cache in
+    the clone."""
+    return _named("COMPACT_CACHE") or DATA / "cache"
+
+
+def _named(variable: str) -> Path | None:
+    """The folder that an environment variable names, which need not be there yet; None if unset.
+
+    `~` is the home folder, where no shell has expanded it. A relative path is one in the clone: the command line and a
+    notebook, whose working folder is another one, mean the same folder. NotADirectoryError for an unknown user's home.
+    """
+    value = os.environ.get(variable)
+    try:
+        return ROOT / Path(value).expanduser() if value else None
+    except RuntimeError:
+        raise NotADirectoryError(f"{variable} is {value!r}, and this machine knows no such user's home.") from None
 
 
 def data_dir() -> Path | None:

@@ -5,8 +5,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from ..documents import read_yaml
 from ..paths import DATA
 
 CARDS = DATA / "cards"
@@ -109,7 +108,7 @@ def read_card(name: str) -> Card:
         near = difflib.get_close_matches(str(name).lower().replace("-", "_"), names(), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"There is no data set {name!r}.{hint} Known: {', '.join(names())}.")
-    fields = yaml.safe_load((CARDS / f"{name}.yaml").read_text(encoding="utf-8"))
+    fields = read_yaml(CARDS / f"{name}.yaml")
     fields["sources"] = tuple(_source(**source) for source in fields["sources"])
     return Card(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
 

@@ -19,7 +19,9 @@ from tqdm.auto import tqdm
 
 from compactlib import datasets
 from compactlib.datasets.splits import TEST, TEST_SEED, stratified
+from compactlib.documents import DocumentError, read_json
 from compactlib.files import atomic_write
+from compactlib.lab import schemas
 from compactlib.lab.run import Run
 from compactlib.models import CompactTransformer, count_parameters
 from compactlib.training import Recipe, evaluate, fit, save_weights
@@ -134,7 +136,7 @@ class Ablation:
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
         folder = self.run.path / "trials" / key
         if (folder / DONE).is_file():
-            return Trial(**json.loads((folder / DONE).read_text(encoding="utf-8")), folder=folder)
+            return Trial(**read_trial(folder / DONE), folder=folder)
         model = self.build(settings, seed)
         result = fit(model, data, recipe, folder, device=self.run.device, progress=False)
         trial = Trial(
@@ -191,6 +193,14 @@ class Ablation:
         scale = chosen.get("epochs", base["epochs"]) / base["epochs"]
         lengths = {name: round(base[name] * scale) for name in Recipe.LENGTHS}
         return Recipe(**(base | lengths | chosen | {"seed": seed}))
+
+
+def read_trial(path: Path) -> dict[str, Any]:
+    """What a trial wrote into its `trial.json`. Raises DocumentError, naming the file, where it is damaged."""
+    content = read_json(path)
+    if problem := schemas.problem(content, schemas.TRIAL):
+        raise DocumentError(f"{path}: {problem}. Remove the file, and the trial is trained again.")
+    return content
 
 
 def _known(settings: Mapping[str, Any], names: Sequence[str]) -> None:

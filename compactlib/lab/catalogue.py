@@ -1,6 +1,7 @@
 """The notebooks of the course and their profiles: found by number or name, never guessed."""
 
 import difflib
+import glob
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 
+from compactlib.documents import YAML_BYTES, DocumentError, read_bytes, read_yaml
 from compactlib.lab import parameters
 from compactlib.lab.parameters import Parameter, ParameterError
 from compactlib.paths import NOTEBOOKS
@@ -51,6 +52,11 @@ class Notebook:
         """The notebook's content, in nbformat 4."""
         return nbformat.read(self.path, as_version=4)
 
+    @cached_property
+    def code(self) -> list[str]:
+        """The source of the code cells."""
+        return [cell.source for cell in self.node.cells if cell.cell_type == "code"]
+
     @property
     def title(self) -> str:
         """The first heading."""
@@ -72,8 +78,8 @@ class Notebook:
 
     def profiles(self) -> dict[str, Path]:
         """The profile files by the profile's name: `params/03_cct-cpu.yaml` is `cpu`."""
-        files = sorted((self.path.parent / "params").glob(f"{self.stem}-*.yaml"), key=lambda file: file.stem)
-        return {file.stem.removeprefix(f"{self.stem}-"): file for file in files}
+        files = (self.path.parent / "params").glob(f"{glob.escape(self.stem)}-*.yaml")
+        return {file.stem.removeprefix(f"{self.stem}-"): file for file in sorted(files, key=lambda file: file.stem)}
 
     def matching(self, profile: str) -> list[str]:
         """The profiles that `--profile cpu` means: `cpu` and every `cpu-...`. Raises UsageError where there is none."""
@@ -86,14 +92,21 @@ class Notebook:
         return found
 
     def profile(self, name: str) -> dict[str, Any]:
-        """The checked values of a profile. Raises ParameterError, naming the file."""
-        if name == SMOKE:
-            return {}
+        """The checked values of a profile, read once. Raises ParameterError, naming the file."""
+        if name not in self._read:
+            self._read[name] = {} if name == SMOKE else self._profile(name)
+        return self._read[name]
+
+    @cached_property
+    def _read(self) -> dict[str, dict[str, Any]]:
+        return {}
+
+    def _profile(self, name: str) -> dict[str, Any]:
         file = self.profiles()[name]
         try:
-            values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
-            raise ParameterError(f"{file.name} is not valid YAML: {error}") from None
+            values = read_yaml(file) or {}
+        except DocumentError as error:
+            raise ParameterError(str(error)) from None
         if not isinstance(values, dict):
             raise ParameterError(f"{file.name} holds a {type(values).__name__}, expected lines of 'name: value'.")
         if RESERVED in values:
@@ -102,7 +115,8 @@ class Notebook:
 
     def expectation(self, profile: str) -> str:
         """What the header comment `# expect: ...` of a profile file says, or nothing."""
-        found = re.search(r"^#\s*expect:\s*(.+)$", self.profiles()[profile].read_text(encoding="utf-8"), re.MULTILINE)
+        text = read_bytes(self.profiles()[profile], YAML_BYTES).decode(errors="replace")
+        found = re.search(r"^#\s*expect:\s*(.+)$", text, re.MULTILINE)
         return found[1].strip() if found else ""
 
     def nearest_profile(self, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -18,11 +18,13 @@ def run_command(
     timeout: float | None,
     force: bool,
     runs: Path | None,
+    no_report: bool,
 ) -> int:
     """`run`: 0 if every notebook went through, 1 if one failed."""
     if timeout is not None and not timeout > 0:
         raise UsageError(f"--timeout is {timeout:g} minutes, expected more than 0.")
-    outcomes = runner.run_notebooks(names, profile=profile, settings=settings, timeout=timeout, force=force, runs=runs)
+    options = dict(profile=profile, settings=settings, timeout=timeout, force=force, runs=runs)
+    outcomes = runner.run_notebooks(names, **options, write_report=not no_report)
     return int(any(outcome.failure for outcome in outcomes))
 
 
@@ -54,14 +56,16 @@ def sweep_command(
 
 def board_command(runs: Path | None, markdown: bool, out: Path | None) -> int:
     """`board`: all results beside the papers', on the screen or as files for a talk."""
-    if out:
-        try:
-            print(*board.export(board.collect(runs), out), sep="\n")
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        return 0
-    table = board.table(runs)
-    print(table.to_markdown() if markdown else table)
+    problems: list[str] = []
+    try:
+        with board.told(problems):
+            table = None if out else board.table(runs)
+            written = board.export(board.collect(runs), out) if out else []
+    except ValueError as error:
+        raise UsageError("\n".join([*problems, str(error)])) from None
+    if problems:
+        print(*problems, sep="\n", file=sys.stderr)
+    print(*(written or [table.to_markdown() if markdown else table]), sep="\n")
     return 0
 
 

@@ -16,9 +16,9 @@ from papermill.exceptions import PapermillExecutionError
 
 from compactlib.files import atomic_write
 from compactlib.lab import kernel
+from compactlib.lab.folders import DONE, FAILED, RUNNING
 from compactlib.lab.terminal import plain
 
-DONE, FAILED, RUNNING = "notebook.ipynb", "notebook.failed.ipynb", "notebook.running.ipynb"
 STARTS = 3  # how often a kernel is started that dies before its first cell
 # What papermill logs, this module says itself. Without a handler it would break into the line of progress.
 logging.getLogger("papermill").addHandler(logging.NullHandler())

@@ -15,6 +15,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 SMALL = "COMPACT_SMALL_PICTURES"  # environment variable
+IN_NOTEBOOK = ("inline", "ipympl", "widget", "nbagg")  # matplotlib's backends that draw there
 
 # matplotlib's settings for a room: type that the back row can read, and small files.
 STYLE = {
@@ -29,10 +30,14 @@ def style() -> None:
     """Set matplotlib to STYLE. Called in a setup cell.
 
     In a notebook, pictures have twice the pixels, for sharp screens and slides; not with COMPACT_SMALL_PICTURES in the
-    environment, as where a notebook is refreshed for the repository.
+    environment, as where a notebook is refreshed for the repository. A backend that draws elsewhere (MPLBACKEND=Agg in
+    containers and on clusters) would show no picture: in a notebook the inline one takes its place.
     """
+    shell = get_ipython()
+    if hasattr(shell, "kernel") and not any(name in plt.get_backend().lower() for name in IN_NOTEBOOK):
+        shell.run_line_magic("matplotlib", "inline")
     plt.rcParams.update(STYLE)
-    if get_ipython() is not None and not os.environ.get(SMALL):
+    if shell is not None and not os.environ.get(SMALL):
         set_matplotlib_formats("retina")
 
 

@@ -7,10 +7,13 @@ from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
 NAME = "python3"
+# Where the environment names another one (MPLBACKEND=Agg in containers and on clusters), pictures would be lost.
+BACKEND = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 
 
 def manager_class(env: dict[str, str] | None = None) -> type[AsyncKernelManager]:
-    """A kernel manager for `sys.executable`; `env` is added to the kernel's environment.
+    """A kernel manager for `sys.executable`; `env` is added to the kernel's environment. Pictures go into the notebook,
+    whatever MPLBACKEND says.
 
     Nothing is installed. Jupyter prefers a kernel spec in the user's home to the environment's own, and such a spec
     may well start another Python, so no spec is looked up at all.
@@ -20,7 +23,7 @@ def manager_class(env: dict[str, str] | None = None) -> type[AsyncKernelManager]
         argv=[sys.executable, "-m", "ipykernel_launcher", quiet, "-f", "{connection_file}"],
         display_name="Python 3",
         language="python",
-        env=dict(env or {}),
+        env=BACKEND | (env or {}),
         metadata={"supported_encryption": ["curve"]},
     )
 

@@ -33,7 +33,9 @@ def code_version() -> dict[str, str | bool] | None:
         return None
 
     def git(*arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, errors="replace", check=False
+        )
 
     commit = git("rev-parse", "HEAD")
     if commit.returncode:  # a repository without a commit yet
@@ -58,8 +60,8 @@ def hardware(device: torch.device) -> dict[str, str | int | None]:
 
 def hardware_line(facts: dict) -> str:
     """One line for a person: `cpu: AMD EPYC 7763, 2 cores, 2 threads`."""
-    model = facts["gpu"] or facts["cpu"]
-    return f"{facts['device']}: {model}, {facts['cores']} cores, {facts['threads']} threads"
+    model = facts.get("gpu") or facts.get("cpu")
+    return f"{facts.get('device')}: {model}, {facts.get('cores')} cores, {facts.get('threads')} threads"
 
 
 def peak_memory(device: torch.device) -> dict[str, float | None]:

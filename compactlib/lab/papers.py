@@ -53,10 +53,9 @@ def table_names() -> list[str]:
 def load_table(table: str) -> tuple[dict[str, str], ...]:
     """The rows of a table as {column: text}. Headings inside the table (one filled entry) are left out, and an empty
     first entry is filled from the row above, as the eye does. Raises KeyError with the names that exist."""
-    path = TABLES / f"{table}.csv"
-    if not path.is_file():
+    if table not in table_names():
         raise KeyError(f"There is no paper table '{table}'. There are: {', '.join(table_names())}.")
-    with path.open(encoding="utf-8", newline="") as file:
+    with (TABLES / f"{table}.csv").open(encoding="utf-8", newline="") as file:
         header, *lines = list(csv.reader(file))
     rows, above = [], ""
     for line in lines:

@@ -15,6 +15,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from compactlib.documents import DIGITS
+from compactlib.lab.terminal import short
+
 SCALARS = {"int": int, "float": float, "bool": bool, "str": str}
 TYPES = (*SCALARS, "list[int]", "list[float]", "list[str]")
 EXAMPLES = {
@@ -105,7 +108,8 @@ def check(known: Mapping[str, Parameter], values: Mapping[str, Any], where: str)
 
 def unknown(name: str, known: Iterable[str]) -> str:
     """A sentence about a parameter that does not exist, with the nearest one that does."""
-    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    name = str(name) if len(str(name)) <= 100 else f"{str(name)[:100]}..."
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"There is no parameter '{name}'." + (f" Did you mean '{near[0]}'?" if near else "")
 
 
@@ -123,6 +127,8 @@ def parse_text(parameter: Parameter, text: str) -> Any:
     Raises ParameterError.
     """
     kind = parameter.type
+    if kind in ("int", "float") and len(text) > DIGITS:
+        raise ParameterError(f"{parameter.name}: a number of {len(text):,} characters, expected at most {DIGITS}.")
     if kind.startswith("list["):
         inner = Parameter(parameter.name, kind[5:-1], None)
         items = text.strip().removeprefix("[").removesuffix("]").split(",")
@@ -136,7 +142,7 @@ def parse_text(parameter: Parameter, text: str) -> Any:
     if kind == "str":
         return text
     raise ParameterError(
-        f"{parameter.name}: '{text}' is not of type {kind}. "
+        f"{parameter.name}: {short(text)} is not of type {kind}. "
         f"Write for example --set {parameter.name}={_example(parameter)}."
     )
 
@@ -151,7 +157,10 @@ def _typed(parameter: Parameter, value: Any) -> Any:
         return [_typed(inner, item) for item in value]
     expected = SCALARS[kind]
     if type(value) is expected or (kind == "float" and type(value) is int):  # `is`: a bool is an int to isinstance
-        value = expected(value)
+        try:
+            value = expected(value)
+        except OverflowError:  # a whole number beyond 1.8e308
+            value = math.inf
         if kind == "float" and not math.isfinite(value):
             raise ParameterError(f"{parameter.name}: {value!r} is not a finite number.")
         return value
@@ -160,7 +169,7 @@ def _typed(parameter: Parameter, value: Any) -> Any:
 
 def _mismatch(parameter: Parameter, value: Any) -> str:
     name, kind, example = parameter.name, parameter.type, _example(parameter)
-    text = f"{name}: {value!r} is of type {type(value).__name__}, expected {kind}."
+    text = f"{name}: {short(value)} is of type {type(value).__name__}, expected {kind}."
     if kind == "float" and isinstance(value, str) and re.fullmatch(r"[+-]?\d+e[+-]?\d+", value, re.IGNORECASE):
         return f"{text} YAML reads a number with an exponent only with a point and a sign in it: 1.0e-3, 1.0e+3."
     in_yaml = f"[{example.replace(',', ', ')}]" if kind.startswith("list[") else example

@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from compactlib.lab import catalogue, parameters
+from compactlib.lab import catalogue, folders, parameters
 from compactlib.lab.catalogue import SMOKE, Notebook, UsageError
 from compactlib.lab.parameters import ParameterError
 from compactlib.lab.run import as_text, command
@@ -29,12 +30,12 @@ class Job:
     def name(self) -> str:
         return self.folder.name
 
-    @property
+    @cached_property
     def values(self) -> dict[str, Any]:
         """What is passed to the notebook: the profile, then `--set`."""
         return self.notebook.profile(self.profile) | self.overrides
 
-    @property
+    @cached_property
     def params(self) -> dict[str, Any]:
         """All parameters as the notebook sees them, without `run_dir`."""
         return {k: v for k, v in (self.notebook.defaults | self.values).items() if k != catalogue.RESERVED}
@@ -43,12 +44,20 @@ class Job:
     def command(self) -> str:
         return command(self.notebook.stem, self.profile, self.overrides)
 
-    @property
-    def fingerprint(self) -> str:
-        """Changes whenever the run would not be the same one: its code cells, its parameters, compactlib's source."""
-        cells = [cell.source for cell in self.notebook.node.cells if cell.cell_type == "code"]
-        text = json.dumps([cells, self.params, library_digest()], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+    def fingerprint(self, library: str | None = None) -> dict[str, str]:
+        """A digest each of what makes the run what it is: its code cells, its parameters, compactlib's source.
+
+        library: what `library_digest` returned, for whoever asks for many jobs.
+        """
+        return {
+            "cells": _digest(self.notebook.code),
+            "parameters": _digest(self.params),
+            "library": library or library_digest(),
+        }
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def plan(
@@ -110,11 +119,12 @@ def parse_settings(notebook: Notebook, settings: Sequence[str]) -> dict[str, Any
 
 
 def run_name(profile: str, overrides: dict[str, Any]) -> str:
-    """The folder's name: the profile and what differs from it, in characters that every file system takes."""
+    """The folder's name: the profile and what differs from it, in characters that every file system takes; never one
+    that a folder has which was moved aside."""
     parts = [f"{name}={as_text(value)}" for name, value in sorted(overrides.items())]
     exact = "-".join([profile, *parts])
     safe = re.sub(r"[^\w.,=+-]", "_", exact, flags=re.ASCII)
-    if safe == exact and len(safe) <= 100:
+    if safe == exact and len(safe) <= 100 and not folders.is_aside(Path(safe)):
         return safe
     return f"{safe[:90]}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"  # still one name for one run
 

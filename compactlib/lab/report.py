@@ -1,5 +1,6 @@
 """`runs/report.html`: all runs on one page that needs nothing else, neither a server nor a network."""
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,9 @@ from typing import Any
 
 import jinja2
 import nbformat
+from nbformat.v4.nbjson import JSONReader
 
+from compactlib.documents import DocumentError, read_bytes
 from compactlib.files import atomic_write
 from compactlib.lab import execute, folders, machine, results
 from compactlib.lab.results import DASH, Record, ResultError
@@ -16,6 +19,7 @@ from compactlib.lab.start import INTERACTIVE
 from compactlib.lab.terminal import plain
 
 FILE = "report.html"
+NOTEBOOK_BYTES = 200_000_000  # largest executed notebook whose pictures are shown
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Shown:
 
 def write(runs: Path) -> Path:
     """Write the report on the runs under `runs` and return its path."""
-    return atomic_write(runs / FILE, render(collect(runs)))
+    return atomic_write(runs / FILE, render(collect(runs)).encode(errors="replace"))  # of a folder's name, any byte
 
 
 def render(shown: list[Shown]) -> str:
@@ -76,32 +80,52 @@ def render(shown: list[Shown]) -> str:
 
 def collect(runs: Path) -> list[Shown]:
     """All run folders under `runs`, by notebook and run, but for those of interactive work."""
-    found = (path.parent for path in sorted(runs.glob(f"*/*/{folders.PARAMS}")))
-    return [_shown(folder) for folder in found if not folder.name.startswith(INTERACTIVE)]
+    return [_shown(folder) for folder in folders.under(runs) if not folder.name.startswith(INTERACTIVE)]
 
 
 def _shown(folder: Path) -> Shown:
+    """A run as its files show it. One that is damaged is named on the page, and the others are shown."""
     done, failed = folder / execute.DONE, folder / execute.FAILED
-    file = next((path for path in (done, failed) if path.is_file()), None)
-    node = nbformat.read(file, as_version=4) if file else nbformat.v4.new_notebook()
-    record, error = None, ""
-    if (folder / results.FILE).is_file():
-        try:
+    file = next((path for path in (done, failed) if path.exists()), None)
+    record, parameters, node, problems = None, {}, nbformat.v4.new_notebook(), []
+    try:
+        if (folder / results.FILE).exists():
             record = results.read(folder / results.FILE)
-        except ResultError as problem:
-            error = str(problem)
-    if file is None:
-        error = error or "This run has not come to its end. The same command goes on with it."
+    except ResultError as problem:
+        problems.append(str(problem))
+    try:
+        parameters = folders.read_params(folder) or {}
+    except DocumentError as problem:
+        problems.append(str(problem))
+    try:
+        node = _read(file) if file else node
+    except DocumentError as problem:
+        problems.append(str(problem))
+    if file is None and not problems:
+        problems.append("This run has not come to its end. The same command goes on with it.")
     return Shown(
         notebook=folder.parent.name,
         run=folder.name,
-        state="ok" if file == done and not error else "failed" if file else "interrupted",
+        state="ok" if file == done and not problems else "failed" if file else "interrupted",
         title=_title(node) or folder.parent.name,
-        parameters=folders.read_params(folder) or {},
+        parameters=parameters,
         figures=figures(node),
         record=record,
-        error=error or (_error(node) if file == failed else ""),
+        error="\n".join(problems) or (_error(node) if file == failed else ""),
     )
+
+
+def _read(path: Path) -> nbformat.NotebookNode:
+    """An executed notebook. Raises DocumentError where the file is damaged."""
+    data = read_bytes(path, NOTEBOOK_BYTES)
+    try:
+        content = json.loads(data)
+        if not isinstance(content, dict) or content.get("nbformat") != 4:
+            raise ValueError("expected a notebook in format 4")
+        nbformat.validate(content)
+        return JSONReader().to_notebook(content)
+    except (ValueError, AttributeError, LookupError, RecursionError, TypeError, nbformat.ValidationError) as error:
+        raise DocumentError(f"{path} is no notebook: {str(error)[:300]}") from None
 
 
 def figures(node: nbformat.NotebookNode) -> list[Figure]:

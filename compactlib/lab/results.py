@@ -3,18 +3,21 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import datetime
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from compactlib.documents import DocumentError, read_json
 from compactlib.files import atomic_write
+from compactlib.lab import schemas
+from compactlib.lab.folders import RESULT as FILE
 from compactlib.lab.papers import DATASETS, Paper
 from compactlib.lab.tables import Table
+from compactlib.lab.terminal import short
 
 SCHEMA = 1
-FILE = "result.json"
 DASH = "-"
+AGAIN = "Run the notebook again: it goes on with what it has trained, and writes the file anew."
 
 
 class ResultError(ValueError):
@@ -108,7 +111,7 @@ class Record:
     command: str
     started: str
     finished: str
-    fingerprint: str | None = None
+    fingerprint: dict[str, str] | str | None = None  # digests of cells, parameters, library; a text in early records
     complete: bool = False
     schema: int = SCHEMA
     path: Path | None = field(default=None, compare=False)
@@ -152,67 +155,28 @@ def remark(result: Result) -> str:
 
 
 def write(record: Record, folder: Path) -> Record:
-    """Write `result.json` into `folder`, whole or not at all, and return the record with its path."""
-    return replace(record, path=atomic_write(folder / FILE, record.to_json()))
+    """Write `result.json` into `folder`, whole or not at all, and return the record with its path. Raises ResultError
+    for what `read` would not take."""
+    text = record.to_json()
+    if problem := schemas.problem(json.loads(text), schemas.RECORD):
+        raise ResultError(f"This cannot be recorded: {problem}.")
+    return replace(record, path=atomic_write(folder / FILE, text))
 
 
 def read(path: str | Path) -> Record:
     """Read and check a `result.json`. Raises ResultError, naming the file and what is wrong with it."""
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ResultError(f"{path} is not valid JSON ({error}). Remove the file and run the notebook again.") from None
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        have = content.get("schema") if isinstance(content, dict) else None
-        raise ResultError(f"{path} has schema {have!r}, expected {SCHEMA}. Run the notebook again with --force.")
+        content = read_json(path)
+    except DocumentError as error:
+        raise ResultError(f"{error} {AGAIN}") from None
+    have = content.get("schema") if isinstance(content, dict) else None
+    if have != SCHEMA:
+        raise ResultError(f"{path} has schema {short(have)}, expected {SCHEMA}. {AGAIN}")
+    if problem := schemas.problem(content, schemas.RECORD):
+        raise ResultError(f"{path}: {problem}. {AGAIN}")
     try:
-        content = _fitting(content, Record, f"{path}")
-        content["results"] = [
-            Result(**_fitting(r, Result, f"{path}, results[{i}]")) for i, r in enumerate(content["results"])
-        ]
-    except (ResultError, TypeError) as error:
-        raise ResultError(f"{error} Run the notebook again with --force.") from None
-    return Record(**content, path=path)
-
-
-# What a field holds once it is read from JSON; `datetime` stands for a text in ISO format.
-SHAPES = {
-    "parameters": dict,
-    "overrides": dict,
-    "data": list,
-    "results": list,
-    "versions": dict,
-    "hardware": dict,
-    "seconds": (int, float),
-    "seed": int,
-    "finished": datetime,
-    "complete": bool,
-    "notebook": str,
-    "run": str,
-}
-
-
-def _fitting(content: Any, kind: type, where: str) -> dict[str, Any]:
-    """Check the names, and for a record the shapes, of a JSON object against the dataclass that it becomes."""
-    if not isinstance(content, dict):
-        raise ResultError(f"{where} is of type {type(content).__name__}, expected an object.")
-    names = {f.name for f in fields(kind)} - {"path"}
-    if missing := sorted(names - set(content)):
-        raise ResultError(f"{where}: missing {', '.join(missing)}.")
-    if extra := sorted(set(content) - names):
-        raise ResultError(f"{where}: unknown {', '.join(extra)}.")
-    for name, shape in SHAPES.items() if kind is Record else ():
-        value = content[name]
-        if shape is datetime:
-            _timestamp(value, f"{where}: {name}")
-        elif not isinstance(value, shape):
-            raise ResultError(f"{where}: {name} is {value!r}.")
-    return dict(content)
-
-
-def _timestamp(value: Any, where: str) -> None:
-    try:
-        datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise ResultError(f"{where} is {value!r}, expected a time such as 2025-01-31T12:00:00+00:00.") from None
+        found = [Result(**result) for result in content["results"]]
+    except ResultError as error:
+        raise ResultError(f"{path}: {str(error)[:500]} {AGAIN}") from None
+    return Record(**{**content, "results": found}, path=path)

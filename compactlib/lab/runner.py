@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from compactlib.lab import execute, folders, machine, progress, report, results
+from compactlib.lab import done, execute, folders, machine, progress, report, results
 from compactlib.lab.catalogue import Notebook
 from compactlib.lab.execute import Failure
 from compactlib.lab.plan import Job, plan
@@ -21,13 +21,20 @@ FAILED_RESULT = "result.failed.json"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended. `status` is "ok", "already done" or "failed"."""
+    """How a job ended. `status` is "ok", "already done" or "failed"; `differs` says what is another now than in a run
+    that is already done, empty if nothing is."""
 
     job: Job
     status: str
     seconds: float
     record: Record | None = None
     failure: Failure | None = None
+    differs: str = ""
+
+    @property
+    def said(self) -> str:
+        """The status in words."""
+        return f"done with another version: {self.differs}; --force repeats it" if self.differs else self.status
 
 
 def run_notebooks(
@@ -39,12 +46,14 @@ def run_notebooks(
     force: bool = False,
     runs: str | Path | None = None,
     folder: Path = NOTEBOOKS,
+    write_report: bool = True,
 ) -> list[Outcome]:
     """Run notebooks (numbers, names, paths or "all") with a profile and settings `name=value`, and write the report.
 
-    `timeout` is in minutes and holds for each notebook. A run that is complete and whose code, parameters and library
-    are the same is not repeated unless `force`; an interrupted one with the same parameters goes on in its folder.
-    A notebook that fails does not stop the others. Prints progress, a table and the report's path.
+    `timeout` is in minutes and holds for each notebook. A finished run stays, and is said to be of another version
+    where its code, parameters or library are not the same; `force` moves it aside and runs the notebook again. An
+    interrupted one with the same parameters goes on in its folder. A notebook that fails does not stop the others.
+    Prints progress, a table and, with `write_report`, the report's path.
     Raises UsageError or ParameterError before anything starts.
     """
     if timeout is not None and not timeout > 0:
@@ -63,8 +72,9 @@ def run_notebooks(
         outcomes.append(outcome)
         if outcome.failure:
             print(f"{label}: {outcome.failure.line}\n{outcome.failure.text}\n", flush=True)
-    print(f"\n{summary(outcomes)}\n")
-    print(f"Report: {report.write(root)}", flush=True)
+    print(f"\n{summary(outcomes)}\n", flush=True)
+    if write_report:
+        print(f"Report: {report.write(root)}", flush=True)
     return outcomes
 
 
@@ -73,51 +83,63 @@ def run_job(job: Job, *, label: str, timeout: float | None = None, force: bool =
     began = time.monotonic()
     try:
         lock = folders.lock(job.folder, folders.RUNNER_LOCK)
-    except folders.FolderInUse as error:
-        return Outcome(job, "failed", 0.0, failure=Failure("another process is working in its folder", str(error)))
-    try:
-        # Read now, not when the call was planned: in a long queue a notebook may have been edited meanwhile.
-        job = replace(job, notebook=Notebook(job.notebook.path))
-        fingerprint = job.fingerprint
-        done = finished(job, fingerprint)
-        if done and not force:
-            print(f"{label}: already done (--force repeats it)", flush=True)
-            return Outcome(job, "already done", done.seconds, record=done)
         try:
-            prepare(job, fresh=force)
-        except FileExistsError as error:
-            return Outcome(job, "failed", 0.0, failure=Failure("its folder holds something else", str(error)))
-        failure = _execute(job, label, timeout)
-        seconds = time.monotonic() - began
-        if failure:
-            return Outcome(job, "failed", seconds, failure=failure)
-        return Outcome(job, "ok", seconds, record=_complete(job, fingerprint, began))
-    finally:
-        lock.release()
+            return _run(job, label, timeout, force, began)
+        finally:
+            lock.release()
+    except folders.FolderInUse as error:
+        line, text = "another process is working in its folder", str(error)
+    except FileExistsError as error:
+        line, text = "its folder holds something else", str(error)
+    except ResultError as error:
+        line, text = "what it recorded cannot be read", str(error)
+    return Outcome(job, "failed", time.monotonic() - began, failure=Failure(line, text))
 
 
-def finished(job: Job, fingerprint: str) -> Record | None:
-    """The record of an earlier run that this job would only repeat."""
-    if not (job.folder / results.FILE).is_file() or not (job.folder / execute.DONE).is_file():
-        return None
-    try:
-        record = results.read(job.folder / results.FILE)
-    except ResultError:
-        return None  # damaged or of an older schema: made anew
-    return record if record.complete and record.fingerprint == fingerprint else None
+def _run(job: Job, label: str, timeout: float | None, force: bool, began: float) -> Outcome:
+    """The same in a folder that is locked."""
+    # Read now, not when the call was planned: in a long queue a notebook may have been edited meanwhile.
+    job = replace(job, notebook=Notebook(job.notebook.path))
+    if not force and (outcome := already(job)):
+        print(f"{label}: {outcome.said}" + ("" if outcome.differs else " (--force repeats it)"), flush=True)
+        return outcome
+    fingerprint = job.fingerprint()
+    if kept := prepare(job, fresh=force):
+        print(f"{label}: the earlier run is kept in {kept.name}", flush=True)
+    failure = _execute(job, label, timeout)
+    seconds = time.monotonic() - began
+    if failure:
+        return Outcome(job, "failed", seconds, failure=failure)
+    return Outcome(job, "ok", seconds, record=_complete(job, fingerprint, began))
 
 
-def prepare(job: Job, *, fresh: bool) -> None:
-    """Empty the folder, unless it holds an interrupted run with the same parameters, which is to be resumed.
+def already(job: Job, library: str | None = None) -> Outcome | None:
+    """The outcome of a job whose run is finished. `library` as for `Job.fingerprint`."""
+    found = done.find(job, library)
+    return found and Outcome(job, "already done", found.record.seconds, record=found.record, differs=found.differs)
 
-    Of such a run only the result goes: while the notebook runs there must be none. A change of code alone does not
-    cost the checkpoints: an error in the last cell, once mended, must not mean a day of training again.
+
+def prepare(job: Job, *, fresh: bool) -> Path | None:
+    """Make the folder ready for a run, with nothing lost: returns where an earlier run is kept, None if it goes on.
+
+    An interrupted run with the same parameters goes on in its folder, and so does one whose record is damaged: its
+    checkpoints are whole. A change of code alone does not cost them either: an error in the last cell, once mended,
+    must not mean a day of training again. Any other content is moved aside. While the notebook runs there is no result
+    and no finished notebook; what an earlier attempt left of them gets another name.
     """
-    if fresh or (job.folder / execute.DONE).is_file() or folders.read_params(job.folder) != job.params:
-        folders.clear(job.folder)
-    for name in (results.FILE, FAILED_RESULT):
-        (job.folder / name).unlink(missing_ok=True)
+    kept = None
+    if fresh or not folders.belongs_to(job.folder, job.params):
+        # A runner that was killed leaves its kernel alive for a moment, which writes into the folder.
+        kernel = folders.lock(job.folder, folders.KERNEL_LOCK, seconds=folders.PATIENCE)
+        try:
+            kept = folders.move_aside(job.folder)
+        finally:
+            kernel.release()
+    for name in (results.FILE, execute.DONE):
+        folders.keep(job.folder / name)
+    (job.folder / FAILED_RESULT).unlink(missing_ok=True)
     folders.write_params(job.folder, job.params)
+    return kept
 
 
 def _execute(job: Job, label: str, timeout: float | None) -> Failure | None:
@@ -137,7 +159,7 @@ def _execute(job: Job, label: str, timeout: float | None) -> Failure | None:
     return failure
 
 
-def _complete(job: Job, fingerprint: str, began: float) -> Record:
+def _complete(job: Job, fingerprint: dict[str, str], began: float) -> Record:
     """Mark the run's record as complete. A notebook that recorded nothing gets a record without results."""
     path = job.folder / results.FILE
     record = results.read(path) if path.is_file() else _bare(job)
@@ -180,7 +202,8 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
     """The table at the end of a call: one row a result, and one for a run without."""
     rows = []
     for outcome in outcomes:
-        front = (outcome.job.notebook.stem, outcome.job.name, outcome.status, f"{outcome.seconds:.0f}")
+        status = outcome.status + (" *" if outcome.differs else "")
+        front = (outcome.job.notebook.stem, outcome.job.name, status, f"{outcome.seconds:.0f}")
         found = outcome.record.results if outcome.record else []
         lines = [(f"{r.model} on {r.dataset}, {r.metric}: {r.ours()}", r.theirs()) for r in found]
         for line in lines or [(outcome.failure.line if outcome.failure else DASH, DASH)]:
@@ -188,4 +211,6 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
             front = ("", "", "", "")
     columns = ("notebook", "run", "status", "seconds", "result", "paper")
     note = "A dash under paper: no number there, or none that is comparable (`python -m compactlib board` says why)."
+    if any(outcome.differs for outcome in outcomes):
+        note += "\n* with another version of the notebook, its parameters or compactlib; --force repeats it."
     return Table(columns, tuple(rows), numeric=("seconds", "paper"), note=note)

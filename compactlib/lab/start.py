@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from compactlib.lab import folders, parameters
+from compactlib.lab import done, folders, parameters
 from compactlib.lab.catalogue import Notebook
 from compactlib.lab.machine import choose_device
 from compactlib.lab.parameters import Parameter, ParameterError
 from compactlib.lab.plan import run_name
 from compactlib.lab.run import Run
+from compactlib.lab.terminal import short
 from compactlib.paths import NOTEBOOKS, runs_dir
 from compactlib.training.subnormal import flush_subnormals
 
@@ -34,9 +35,11 @@ def start(notebook: str, namespace: dict[str, Any], ranges: Mapping[str, Collect
     for a list parameter they hold for each entry. Every notebook declares `seed: int`, `device: str = "auto"` and
     `run_dir: str = ""`. The content of a given `run_dir` is kept, so that training resumes there. With an empty one,
     parameters from plain papermill get the folder that the runner would give them, kept as well; without any it is an
-    interactive run, which starts afresh in `runs/<notebook>/interactive`.
+    interactive run, which starts afresh in `runs/<notebook>/interactive` (an earlier one with a result or weights is
+    kept as `interactive.old-1`, and so on).
 
-    Prints one line, the same on every machine. Raises ParameterError (a ValueError) before anything is touched.
+    Prints one line, the same on every machine. Before anything is touched, raises ParameterError (a ValueError),
+    FinishedRun where the folder holds a finished run, and FolderInUse where another process works in it.
     """
     known, injected = _declared(namespace)
     values = {name: namespace[name] for name in [*known, *injected] if name in namespace}
@@ -126,9 +129,11 @@ def _check_ranges(
         bounds = isinstance(allowed, tuple) and len(allowed) == 2 and all(isinstance(b, (int, float)) for b in allowed)
         for value in params[name] if isinstance(params[name], list) else [params[name]]:
             if bounds and not allowed[0] <= value <= allowed[1]:
-                problems.append(f"{name}: {value!r} is out of range, expected {allowed[0]} to {allowed[1]}.")
+                problems.append(f"{name}: {short(value)} is out of range, expected {allowed[0]} to {allowed[1]}.")
             elif not bounds and value not in allowed:
-                problems.append(f"{name}: {value!r} is not allowed, expected one of {', '.join(map(str, allowed))}.")
+                problems.append(
+                    f"{name}: {short(value)} is not allowed, expected one of {', '.join(map(str, allowed))}."
+                )
     if problems:
         raise ParameterError("\n".join([f"{notebook} cannot start:", *problems]))
 
@@ -140,14 +145,22 @@ def _open_folder(notebook: str, run_dir: str, own: str | None, previous: Run | N
     if run_dir or own:
         path = Path(run_dir).expanduser().resolve() if run_dir else runs_dir() / notebook / own
         # A runner that was killed leaves its kernel alive for a moment: give it time to notice and end.
-        return path, folders.lock(path, folders.KERNEL_LOCK, seconds=10)
+        lock = folders.lock(path, folders.KERNEL_LOCK, seconds=folders.PATIENCE)
+        if finished := done.record_in(path):
+            lock.release()
+            raise folders.FinishedRun(
+                f"{path} holds a finished run, which stays as it is. `{finished.command} --force` repeats it and keeps "
+                "the old one beside it; to run the notebook elsewhere, give its parameter run_dir another folder."
+            )
+        folders.keep(path / folders.RESULT)  # of an earlier attempt that the runner knows nothing of
+        return path, lock
     for name in [INTERACTIVE, *(f"{INTERACTIVE}-{n}" for n in range(2, 10))]:
         path = runs_dir() / notebook / name
         try:
             lock = folders.lock(path, folders.KERNEL_LOCK)
         except folders.FolderInUse:
             continue
-        folders.clear(path)
+        folders.start_afresh(path)
         return path, lock
     raise folders.FolderInUse(f"Nine kernels have {notebook} open. Shut some down.")
 

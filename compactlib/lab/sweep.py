@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from compactlib.lab import execute, folders, report, runner
 from compactlib.lab.catalogue import UsageError
-from compactlib.lab.plan import Job, run_name
+from compactlib.lab.plan import Job, library_digest, run_name
 from compactlib.lab.results import DASH, Record, Result
 from compactlib.lab.runner import Outcome
 from compactlib.lab.sweep_engines import here, on_spark
@@ -45,6 +45,7 @@ def run(
     Ctrl-C ends the processes and passes on. RuntimeError where Spark cannot start.
     """
     outcomes: dict[Path, Outcome] = {}
+    root = jobs[0].folder.parents[1]
     number = {job.folder: f"[{i}/{len(jobs)}]" for i, job in enumerate(jobs, start=1)}
     with tqdm(desc="runs", total=len(jobs), disable=None) as bar:
 
@@ -54,9 +55,10 @@ def run(
                 print(f"{number[outcome.job.folder]} {line(outcome)}", flush=True)
             bar.update()
 
-        for job in jobs:
-            if not force and (record := runner.finished(job, job.fingerprint)):
-                tell(Outcome(job, "already done", record.seconds, record=record))
+        library = library_digest()
+        for job in jobs if not force else ():
+            if outcome := runner.already(job, library):
+                tell(outcome)
         left = [job for job in jobs if job.folder not in outcomes]
         options = {"timeout": timeout, "force": force}
         try:
@@ -68,12 +70,12 @@ def run(
         except KeyboardInterrupt:
             bar.close()
             _wait_until_free(left)
-            print(f"\n{_count(jobs, outcomes.values())}", flush=True)
+            print(f"\n{_count(jobs, outcomes.values())} Report: {report.write(root)}", flush=True)
             raise
     ordered = [outcomes[job.folder] for job in jobs]
     if any(outcome.record and outcome.record.results for outcome in ordered):
         print(f"\n{summary([outcome.record for outcome in ordered if outcome.record])}")
-    print(f"\n{_count(jobs, ordered)} Report: {report.write(jobs[0].folder.parents[1])}", flush=True)
+    print(f"\n{_count(jobs, ordered)} Report: {report.write(root)}", flush=True)
     return ordered
 
 
@@ -117,20 +119,22 @@ def line(outcome: Outcome) -> str:
     found = outcome.record.results
     first = [f"{found[0].model} {found[0].ours()}"] if found else []
     more = [f"+{len(found) - 1} more"] if len(found) > 1 else []
-    return f"{name}: " + ", ".join([outcome.status, f"{outcome.seconds:.0f} s", *first, *more])
+    return f"{name}: " + ", ".join([outcome.said, f"{outcome.seconds:.0f} s", *first, *more])
 
 
 def listing(jobs: Sequence[Job]) -> Table:
     """The runs of a sweep and how far each is: done, failed, begun or to do."""
-    rows = [(str(i), job.notebook.stem, job.name, state(job)) for i, job in enumerate(jobs, start=1)]
+    library = library_digest()
+    rows = [(str(i), job.notebook.stem, job.name, state(job, library)) for i, job in enumerate(jobs, start=1)]
     return Table(("no.", "notebook", "run", "state"), tuple(rows), numeric=("no.",))
 
 
-def state(job: Job) -> str:
-    """Of its folder, seen from outside: a run that is begun may be interrupted, or at work just now."""
-    if runner.finished(job, job.fingerprint):
-        return "done"
-    if folders.read_params(job.folder) != job.params or (job.folder / execute.DONE).is_file():
+def state(job: Job, library: str | None = None) -> str:
+    """Of its folder, seen from outside: a run that is begun may be interrupted, or at work just now. `library` as for
+    `Job.fingerprint`."""
+    if finished := runner.already(job, library):
+        return f"done with another version: {finished.differs}" if finished.differs else "done"
+    if not folders.belongs_to(job.folder, job.params):
         return "to do"  # nothing there, or another run, which makes room for this one
     return "failed" if (job.folder / execute.FAILED).is_file() else "begun"
 
@@ -138,8 +142,11 @@ def state(job: Job) -> str:
 def _count(jobs: Sequence[Job], outcomes: Iterable[Outcome]) -> str:
     outcomes = list(outcomes)
     failed = sum(outcome.failure is not None for outcome in outcomes)
+    others = sum(bool(outcome.differs) for outcome in outcomes)
     rest = " The same command goes on with the rest." if failed or len(outcomes) < len(jobs) else ""
-    return f"{len(outcomes) - failed} of {len(jobs)} runs are done" + (f", {failed} failed." if failed else ".") + rest
+    other = f", {others} of them with another version" if others else ""
+    failures = f", {failed} failed" if failed else ""
+    return f"{len(outcomes) - failed} of {len(jobs)} runs are done{other}{failures}.{rest}"
 
 
 def summary(records: Iterable[Record]) -> Table:

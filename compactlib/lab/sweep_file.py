@@ -15,21 +15,24 @@ All but the notebook may be left out.
 
 import difflib
 import itertools
-from collections import Counter
+import json
+import math
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from compactlib.documents import DocumentError, read_yaml
 from compactlib.lab import catalogue, parameters
 from compactlib.lab.catalogue import RESERVED, SMOKE, Notebook, UsageError
 from compactlib.lab.parameters import Parameter, ParameterError
 from compactlib.lab.plan import Job, run_name
 from compactlib.lab.run import as_text
+from compactlib.lab.terminal import short
 from compactlib.paths import NOTEBOOKS
 
 KEYS = ("notebook", "profile", "set", "grid", "runs")
+MOST_RUNS = 10_000  # of one file
+MOST_PROBLEMS = 20  # that are said at once
 
 
 def read(file: Path, *, runs: Path, folder: Path = NOTEBOOKS) -> list[Job]:
@@ -52,11 +55,13 @@ def read(file: Path, *, runs: Path, folder: Path = NOTEBOOKS) -> list[Job]:
             problems += _profile(notebook, profile)
         except ParameterError as error:  # of the notebook's parameters cell, or of the profile's file
             raise UsageError("\n".join([f"{file} cannot run:", *problems, str(error)])) from None
-        wrong = _values(known, fixed, grid, listed)
-        problems += [*wrong, parameters.listing(known.values())] if wrong else []
+        if too_many := _too_many(grid, listed):
+            problems.append(too_many)
+        elif wrong := _values(known, fixed, grid, listed):
+            problems += [*_first(wrong), parameters.listing(known.values())]
         if not problems:
             jobs = _jobs(notebook, profile, _combinations(fixed, grid, listed), runs)
-            problems += _same(jobs)
+            problems += _first(_same(jobs))
     if problems:
         raise UsageError("\n".join([f"{file} cannot run:", *problems]))
     return jobs
@@ -64,43 +69,29 @@ def read(file: Path, *, runs: Path, folder: Path = NOTEBOOKS) -> list[Job]:
 
 def _content(file: Path) -> dict[str, Any]:
     """What the file holds."""
+    if not file.exists():
+        raise UsageError(f"There is no file {file}. A sweep is a YAML file such as notebooks/params/sweep-*.yaml.")
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)
-    except FileNotFoundError:
-        raise UsageError(
-            f"There is no file {file}. A sweep is a YAML file such as notebooks/params/sweep-*.yaml."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read ({error}). Give the path of a sweep's YAML file.") from None
-    except yaml.YAMLError as error:
-        raise UsageError(f"{file} is not valid YAML: {error}") from None
+        content = read_yaml(file)
+    except DocumentError as error:
+        raise UsageError(str(error)) from None
     if not isinstance(content, dict):
         found = "nothing" if content is None else f"a {type(content).__name__}"
         raise UsageError(f"{file} holds {found}, expected lines of 'key: value' with the keys {', '.join(KEYS)}.")
     return content
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, which would keep the last of two lines with the same name and say nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        if twice := [name for name, count in names.items() if count > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"'{twice[0]}' stands here twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def _unknown_key(key: Hashable) -> str:
     near = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[0]}'?" if near else " The notebook's parameters stand under 'set' or 'grid'."
-    return f"There is no key '{key}'.{hint} A sweep has the keys {', '.join(KEYS)}."
+    return f"There is no key {short(key)}.{hint} A sweep has the keys {', '.join(KEYS)}."
 
 
 def _notebook(content: Mapping, folder: Path, problems: list[str]) -> Notebook | None:
     name = content.get("notebook")
     if isinstance(name, bool) or not isinstance(name, (str, int)):
         problems.append(
-            f"notebook is {name!r}, expected a number, a name or a stem. Write for example notebook: 03_cct."
+            f"notebook is {short(name)}, expected a number, a name or a stem. Write for example notebook: 03_cct."
         )
         return None
     try:
@@ -118,7 +109,7 @@ def _profile(notebook: Notebook, profile: Any) -> list[str]:
     """The profile has to be an exact one: `cpu` for every `cpu-...` would make several sweeps."""
     have = [SMOKE, *notebook.profiles()]
     if profile not in have:
-        return [f"{notebook.stem} has no profile '{profile}'. Write one of {', '.join(have)}."]
+        return [f"{notebook.stem} has no profile {short(profile)}. Write one of {', '.join(have)}."]
     notebook.profile(profile)
     return []
 
@@ -138,9 +129,8 @@ def _grid(content: Mapping, problems: list[str]) -> dict[str, list]:
     grid = _mapping(content, "grid", "{seed: [0, 1, 2]}", problems)
     for name, values in grid.items():
         if not isinstance(values, list):
-            problems.append(
-                f"grid: {name} is {values!r}, expected a list. Write {name}: [{values}], or move it to 'set'."
-            )
+            found = short(values)
+            problems.append(f"grid: {name} is {found}, expected a list. Write {name}: [{found}], or move it to 'set'.")
         elif not values:
             problems.append(f"grid: {name} is an empty list, which makes no run. Name its values, or leave {name} out.")
     return {name: values for name, values in grid.items() if isinstance(values, list)}
@@ -151,7 +141,9 @@ def _runs(content: Mapping, problems: list[str]) -> list[dict]:
     if listed is None:
         return [{}]
     if not isinstance(listed, list) or not listed or not all(isinstance(settings, dict) for settings in listed):
-        problems.append(f"runs is {listed!r}, expected a list of settings. Write for example runs: [{{depth: 2}}].")
+        problems.append(
+            f"runs is {short(listed)}, expected a list of settings. Write for example runs: [{{depth: 2}}]."
+        )
         return [{}]
     return listed
 
@@ -167,6 +159,25 @@ def _twice(fixed: Mapping, grid: Mapping, listed: list[dict]) -> list[str]:
         for name, where in found.items()
         if len(where) > 1
     ]
+
+
+def _too_many(grid: Mapping[str, list], listed: list[dict]) -> str:
+    """A sentence about a grid that nobody means to run; empty for another. Nothing of it is made before."""
+    lengths = {name: len(values) for name, values in grid.items()}
+    count = len(listed) * math.prod(lengths.values())
+    if count <= MOST_RUNS:
+        return ""
+    factors = [f"{n:,} in runs" for n in [len(listed)] if n > 1] + [f"{n:,} of {name}" for name, n in lengths.items()]
+    return (
+        f"These are {count:,} runs ({' x '.join(factors)}), expected at most {MOST_RUNS:,}. "
+        "Leave values out, or divide the sweep among several files."
+    )
+
+
+def _first(problems: list[str]) -> list[str]:
+    """The first problems of many."""
+    more = len(problems) - MOST_PROBLEMS
+    return [*problems[:MOST_PROBLEMS], *([f"... and {more:,} more."] if more > 0 else [])]
 
 
 def _values(known: Mapping[str, Parameter], fixed: Mapping, grid: Mapping, listed: list[dict]) -> list[str]:
@@ -186,7 +197,7 @@ def _value(known: Mapping[str, Parameter], place: str, name: Any, value: Any) ->
     except ParameterError as error:
         lines = str(error).removesuffix(parameters.listing(known.values())).strip()
         return f"{place}: {lines.removeprefix(f'{place}:').strip()}"
-    return None if same else f"{place}: {name} is {value!r}, which --set cannot say. Write it in a profile's file."
+    return None if same else f"{place}: {name} is {short(value)}, which --set cannot say. Write it in a profile's file."
 
 
 def _combinations(fixed: dict, grid: dict[str, list], listed: list[dict]) -> list[dict[str, Any]]:
@@ -202,9 +213,10 @@ def _jobs(notebook: Notebook, profile: str, settings: list[dict[str, Any]], runs
 
 def _same(jobs: list[Job]) -> list[str]:
     """Runs with the same parameters, whatever they are called: the default, written out, is no other run."""
-    problems = []
-    for (i, one), (j, other) in itertools.combinations(enumerate(jobs, start=1), 2):
-        if one.params == other.params:
-            names = one.name if one.name == other.name else f"{one.name} and {other.name}"
-            problems.append(f"Runs {i} and {j} are the same ({names}). Remove one of them.")
+    problems, first = [], {}
+    for number, job in enumerate(jobs, start=1):
+        before, other = first.setdefault(json.dumps(job.params, sort_keys=True), (number, job))
+        if other is not job:
+            names = job.name if job.name == other.name else f"{other.name} and {job.name}"
+            problems.append(f"Runs {before} and {number} are the same ({names}). Remove one of them.")
     return problems

@@ -17,7 +17,6 @@ from compactlib.lab import folders, results, runner
 from compactlib.lab.catalogue import Notebook
 from compactlib.lab.execute import Failure
 from compactlib.lab.plan import Job
-from compactlib.lab.results import Record
 from compactlib.lab.run import as_text
 from compactlib.lab.runner import Outcome
 from compactlib.paths import NOTEBOOKS, ROOT
@@ -31,7 +30,7 @@ ASKED_TO_END = (130, -signal.SIGINT, -signal.SIGTERM)
 def command(job: Job, timeout: float | None) -> list[str]:
     """The call that does the job; `timeout` in minutes. It ends when this process ends, or closes its stdin."""
     path = job.notebook.path
-    parts = ["run", job.notebook.stem if path.parent == NOTEBOOKS else str(path), "--end-with-stdin"]
+    parts = ["run", job.notebook.stem if path.parent == NOTEBOOKS else str(path), "--end-with-stdin", "--no-report"]
     parts += ["--profile", job.profile, "--runs", str(job.folder.parents[1])]
     parts += ["--timeout", str(timeout)] if timeout else []
     parts += [part for name, value in job.overrides.items() for part in ("--set", f"{name}={as_text(value)}")]
@@ -53,8 +52,8 @@ def carry_out(
     job = replace(job, notebook=Notebook(job.notebook.path))  # read now: in a long sweep it may have been edited
     began = time.monotonic()
     try:
-        if record := _make_ready(job, force):
-            return Outcome(job, "already done", record.seconds, record=record)
+        if outcome := _make_ready(job, force):
+            return outcome
         log, status = _wait_for(command(job, timeout), job.folder / LOG, env, start)
         seconds = time.monotonic() - began
         if status == 0:
@@ -65,15 +64,15 @@ def carry_out(
     return Outcome(job, INTERRUPTED if status in ASKED_TO_END else "failed", seconds, failure=_why(job, status, log))
 
 
-def _make_ready(job: Job, force: bool) -> Record | None:
-    """The record of a run that is done by now; else prepare the folder as `run` does.
+def _make_ready(job: Job, force: bool) -> Outcome | None:
+    """The outcome of a run that is done by now; else prepare the folder as `run` does.
 
-    `run` would do so itself, but it empties a folder of another run, and the log is in it by then.
+    `run` would do so itself, but it moves another run aside, and the log is in the folder by then.
     """
     lock = folders.lock(job.folder, folders.RUNNER_LOCK, seconds=PATIENCE)
     try:
-        if (done := runner.finished(job, job.fingerprint)) and not force:
-            return done
+        if not force and (outcome := runner.already(job)):
+            return outcome
         runner.prepare(job, fresh=force)
         return None
     finally:

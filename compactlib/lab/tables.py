@@ -1,6 +1,7 @@
 """A small table that prints in a terminal, in Markdown, in LaTeX, in a notebook and in the report."""
 
 import html
+import re
 from dataclasses import dataclass
 
 # What LaTeX reads as a command, as the sign itself.
@@ -9,11 +10,22 @@ LATEX = str.maketrans(
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
     | {"±": r"$\pm$", "×": r"$\times$", "—": "---"}
 )
+# What Markdown reads as a command or as HTML, as the sign itself.
+MARKDOWN = str.maketrans(
+    {sign: rf"\{sign}" for sign in "|[]*`"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;"}
+)
+BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # ends of lines, and what else steers a terminal
+
+
+def flat(text: str) -> str:
+    """The text in one line, without control characters: what is in a file may hold any."""
+    return BREAKS.sub(" ", text).strip()
 
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """Rows of text under column names. `numeric` names the columns that are set flush right."""
+    """Rows of text under column names. `numeric` names the columns that are set flush right. Entries may hold any sign:
+    in every form it stands for itself."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -24,29 +36,37 @@ class Table:
         return str(self)
 
     def __str__(self) -> str:
-        widths = [max(map(len, column)) for column in zip(self.columns, *self.rows, strict=True)]
+        rows = [tuple(map(flat, row)) for row in self.rows]
+        widths = [max(map(len, column)) for column in zip(self.columns, *rows, strict=True)]
 
         def line(entries: tuple[str, ...]) -> str:
             cells = zip(self.columns, entries, widths, strict=True)
             return "  ".join(f"{e:>{w}}" if c in self.numeric else f"{e:<{w}}" for c, e, w in cells).rstrip()
 
         rule = "  ".join("-" * width for width in widths)
-        return "\n".join([line(self.columns), rule, *map(line, self.rows), *([self.note] if self.note else [])])
+        return "\n".join([line(self.columns), rule, *map(line, rows), *([self.note] if self.note else [])])
 
     def to_markdown(self) -> str:
         """The table in GitHub's Markdown."""
 
         def line(entries: tuple[str, ...]) -> str:
-            return "| " + " | ".join(entry.replace("|", "\\|") for entry in entries) + " |"
+            return "| " + " | ".join(flat(entry).translate(MARKDOWN) for entry in entries) + " |"
 
         rule = "|" + "|".join(" ---: " if c in self.numeric else " --- " for c in self.columns) + "|"
-        return "\n".join([line(self.columns), rule, *map(line, self.rows), *(["", self.note] if self.note else [])])
+        return "\n".join(
+            [
+                line(self.columns),
+                rule,
+                *map(line, self.rows),
+                *(["", self.note] if self.note else []),
+            ]
+        )
 
     def to_latex(self) -> str:
         """The table as a LaTeX `tabular`, which needs no package."""
 
         def line(entries: tuple[str, ...]) -> str:
-            return " & ".join(entry.translate(LATEX) for entry in entries) + r" \\"
+            return " & ".join(flat(entry).translate(LATEX) for entry in entries) + r" \\"
 
         sides = "".join("r" if column in self.numeric else "l" for column in self.columns)
         head = [rf"\begin{{tabular}}{{{sides}}}", r"\hline", line(self.columns), r"\hline"]

@@ -30,7 +30,7 @@ def runs(tmp_path_factory):
     }  # fmt: skip
     for notebook, result in found.items():
         results.write(record_of(notebook=notebook, run="mine", results=[result]), folder / notebook / "mine")
-    rows = [dict(epoch=e, seconds=3.0 * e, train_loss=2 / e, val_accuracy=0.2 * e) for e in (1, 2, 3)]
+    rows = [dict(epoch=e, seconds=3.0, train_loss=2 / e, val_accuracy=0.2 * e) for e in (1, 2, 3)]
     (folder / "02_cvt" / "mine" / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
     return folder
 

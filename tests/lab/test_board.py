@@ -37,7 +37,7 @@ def runs(tmp_path):
         folder = tmp_path / "runs" / notebook / run
         results.write(record_of(notebook=notebook, run=run, results=values), folder)
     for k, name in enumerate(("cct", "cvt")):
-        rows = [dict(epoch=e, seconds=10.0 * e, train_loss=2 / e, val_accuracy=0.1 * e + 0.2 * k) for e in (1, 2, 3)]
+        rows = [dict(epoch=e, seconds=10.0, train_loss=2 / e, val_accuracy=0.1 * e + 0.2 * k) for e in (1, 2, 3)]
         text = "\n".join(map(json.dumps, rows)) + ('\n{"epoch": 4, "tr' if k else "\n")  # killed while writing
         target = tmp_path / "runs" / "02_cvt" / "smoke" / name / "metrics.jsonl"
         target.parent.mkdir()
@@ -115,7 +115,9 @@ def test_trials_of_an_ablation_are_named_by_what_differs(tmp_path):
     for seed in (0, 1):
         folder = tmp_path / "04_ablations" / "smoke" / "trials" / f"abc{seed}"
         folder.mkdir(parents=True)
-        (folder / "trial.json").write_text(json.dumps({"settings": {"pool": "seq", "num_convs": 1}, "seed": seed}))
+        facts = dict(accuracy=0.9, params_count=1, train_seconds=1.0, cpu_seconds=1.0, history=[])
+        content = dict(settings={"pool": "seq", "num_convs": 1}, seed=seed, **facts)
+        (folder / "trial.json").write_text(json.dumps(content))
         (folder / "metrics.jsonl").write_text('{"epoch": 1, "train_loss": 1}\n')
     assert list(figures.histories(board.collect(tmp_path))) == ["04 smoke: seed=0", "04 smoke: seed=1"]
 

@@ -4,10 +4,12 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 
-from compactlib.lab import figures
+from compactlib.lab import figures, kernel
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +54,13 @@ def test_every_axis_with_numbers_is_named():
     for figure in (figures.curves({"m": history}), figures.matrix(np.eye(3), "t", "x", "y")):
         for axis in figure.axes[:2] if len(figure.axes) > 2 else figure.axes[:1]:
             assert axis.get_xlabel() and axis.get_ylabel()
+
+
+@pytest.mark.parametrize("backend", ["Agg", "pdf"])
+def test_a_backend_of_the_environment_costs_a_notebook_no_picture(backend):
+    """As in JupyterLab or under plain papermill, which pass the environment on as it is."""
+    cells = ["from compactlib.lab import figures\nfigures.style()", "figures.plt.plot([1, 2]);"]
+    node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    manager = kernel.manager_class({"MPLBACKEND": backend})
+    NotebookClient(node, kernel_name="python3", kernel_manager_class=manager, timeout=120).execute()
+    assert ["image/png" in output.get("data", {}) for cell in node.cells for output in cell.outputs] == [True]

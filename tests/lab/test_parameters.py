@@ -116,15 +116,26 @@ def test_texts_are_read_by_the_declared_type(kind, text, value):
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        *(("int", text) for text in ("3.0", "1_000", "three", "")),
-        *(("float", text) for text in ("nan", "inf", "1e999", "")),
+        *(("int", text) for text in ("3.0", "1_000", "three", "", "9" * 5000)),
+        *(("float", text) for text in ("nan", "inf", "1e999", "", "9" * 5000)),
         *(("bool", text) for text in ("0", "no", "")),
         ("list[int]", "1,a"),
+        ("list[int]", "1," + "9" * 5000),
     ],
 )
 def test_texts_of_another_type_are_refused(kind, text):
-    with pytest.raises(ParameterError, match=r"^x: "):
+    with pytest.raises(ParameterError, match=r"^x: ") as caught:
         parse_text(Parameter("x", kind, None), text)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_whole_number_beyond_all_floats_is_none(tmp_path):
+    known = {"x": Parameter("x", "float", 0.1)}
+    with pytest.raises(ParameterError, match="x: inf is not a finite number"):
+        check(known, {"x": 10**400}, "papermill")
+    with pytest.raises(ParameterError) as caught:
+        check(known, {"x": ["long"] * 10**5}, "papermill")
+    assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,10 @@ def test_the_failed_notebook_keeps_its_traceback(first):
 def test_the_record_is_complete_and_reproducible(first):
     folder, _ = first
     record = results.read(folder / "runs/03_toy/smoke-flip=false-lr=1.0/result.json")
-    assert record.complete and len(record.fingerprint) == 64 and record.results == []
+    assert record.complete and record.results == []
+    assert {part: len(digest) for part, digest in record.fingerprint.items()} == dict.fromkeys(
+        ("cells", "parameters", "library"), 64
+    )
     assert record.command == "python -m compactlib run 03 --set flip=false --set lr=1.0"
     assert record.parameters["flip"] is False and 0 < record.seconds < 60
 
@@ -74,7 +77,7 @@ def starts(folder):
     return (folder / "runs/03_toy/smoke/starts.txt").read_text()
 
 
-def test_done_is_skipped_changed_is_run_from_scratch_interrupted_goes_on(tmp_path, capsys):
+def test_done_is_skipped_forced_is_run_from_scratch_interrupted_goes_on(tmp_path, capsys):
     path = notebook(tmp_path / "03_toy.ipynb", COUNT)
 
     def run(**options):
@@ -84,12 +87,13 @@ def test_done_is_skipped_changed_is_run_from_scratch_interrupted_goes_on(tmp_pat
     assert (run(), starts(tmp_path)) == ("ok", "x")
     assert (run(), starts(tmp_path)) == ("already done", "x")
     assert "already done" in capsys.readouterr().out
-    notebook(path, COUNT, "new = 1")
-    assert (run(), starts(tmp_path)) == ("ok", "x")  # emptied first, else there were two
     assert (run(force=True), starts(tmp_path)) == ("ok", "x")
-    # Interrupted: no finished notebook. What is in the folder (checkpoints) stays; a stale result does not.
+    assert "the earlier run is kept in smoke.old-1" in capsys.readouterr().out
+    assert files(tmp_path / "runs/03_toy/smoke.old-1") == ["notebook.ipynb", "params.yaml", "result.json", "starts.txt"]
+    # Interrupted: no finished notebook. What is in the folder (checkpoints) stays; a stale result has another name.
     (tmp_path / "runs/03_toy/smoke/notebook.ipynb").unlink()
     assert (run(), starts(tmp_path)) == ("ok", "xx")
+    assert (tmp_path / "runs/03_toy/smoke/result.json.old-1").is_file()
 
 
 def test_a_result_of_a_run_that_failed_later_is_not_on_the_board(tmp_path):
@@ -99,6 +103,14 @@ def test_a_result_of_a_run_that_failed_later_is_not_on_the_board(tmp_path):
     [outcome] = runner.run_notebooks([str(path)], runs=tmp_path / "runs")
     assert outcome.failure.line == "failed in [4]: ZeroDivisionError: division by zero"
     assert files(outcome.job.folder) == ["notebook.failed.ipynb", "params.yaml", "result.failed.json"]
+
+
+def test_a_backend_of_the_environment_costs_no_picture(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")  # as in containers and on clusters
+    path = notebook(tmp_path / "03_toy.ipynb", "import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
+    [outcome] = runner.run_notebooks([str(path)], runs=tmp_path / "runs")
+    node = nbformat.read(outcome.job.folder / "notebook.ipynb", as_version=4)
+    assert sum("image/png" in o.get("data", {}) for cell in node.cells for o in cell.get("outputs", [])) == 1
 
 
 def test_the_limit_holds_for_the_whole_notebook(tmp_path, capsys):

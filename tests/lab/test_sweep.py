@@ -3,6 +3,7 @@
 import re
 import statistics
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -42,7 +43,7 @@ if "slow" in fate:
 def stub(job, timeout):
     """A command in place of `sweep_run.command`; accuracy and time follow from the seed."""
     found = [Result(model, "digits", 0.9 + job.params["seed"] / 100) for model in ("CCT", "CVT", "ViT")]
-    record = replace(runner._bare(job), results=found, seconds=10.0, fingerprint=job.fingerprint, complete=True)
+    record = replace(runner._bare(job), results=found, seconds=10.0, fingerprint=job.fingerprint(), complete=True)
     return [sys.executable, "-S", "-c", STUB, str(job.folder), record.to_json(), job.params["dataset"]]
 
 
@@ -104,7 +105,10 @@ def test_a_run_of_a_sweep_and_the_same_run_by_hand_are_the_same(toy):
     [ours] = jobs(file)
     folder = file.parents[1]
     [by_hand] = plan(["03"], settings=["flip=false", "seed=7"], runs=folder / "runs", folder=folder)
-    assert (ours.folder, ours.params, ours.fingerprint) == (by_hand.folder, by_hand.params, by_hand.fingerprint)
+    assert (ours.folder, ours.params) == (
+        by_hand.folder,
+        by_hand.params,
+    ) and ours.fingerprint() == by_hand.fingerprint()
     assert [job.name for job in jobs(toy(""))] == ["smoke"]  # no grid at all: one run
 
 
@@ -143,6 +147,13 @@ def test_profiles_and_sweeps_of_the_course_do_not_mix():
         ("notebook: 99\ngrid: {seed: 1}", ["There is no notebook '99'.", "seed is 1, expected a list"]),
         ("notebook: [1]", ["notebook is [1], expected a number, a name or a stem."]),
         ("notebook: x: y", ["is not valid YAML"]),
+        ("set: {seed: " + "9" * 5000 + "}", ["is not valid YAML: a number of 5,000 characters"]),
+        ("set: {lr: " + "[" * 1000, ["is not valid YAML: more than 50 lists"]),
+        ("grid: &a {seed: [*a]}", ["is not valid YAML: the alias *a stands for nothing, or for itself"]),
+        ("grid: {seed: [a" + ", a" * 9999 + "]}", ["seed: 'a' is of type str"]),
+        ("grid: {seed: " + str(list(range(9999))) + ", lr: 1}", ["lr is 1, expected a list"]),
+        ("grid: {seed: " + str([f"s{i}" for i in range(9999)]) + "}", ["grid: seed: 's19'", "... and 9,979 more."]),
+        ("runs: " + str([{"seed": 5}] * 9000), ["Runs 1 and 21 are the same", "... and 8,979 more."]),
         ("- notebook: 3", ["holds a list, expected lines of 'key: value' with the keys notebook, profile,"]),
     ],
 )
@@ -151,6 +162,28 @@ def test_every_mistake_is_told_before_anything_starts(toy, capsys, tmp_path, tex
     said = capsys.readouterr().err
     assert all(message in said for message in messages), said
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_grid_of_a_million_runs_is_a_sentence_at_once(toy, capsys):
+    values = list(range(1000))
+    began = time.process_time()
+    assert call(toy(f"grid:\n  seed: {values}\n  lr: {[value / 1000 for value in values]}"), "--list") == 2
+    said = capsys.readouterr().err
+    assert "These are 1,000,000 runs (1,000 of seed x 1,000 of lr), expected at most 10,000." in said
+    assert call(toy(f"runs: {[{'epochs': k} for k in range(500)]}\ngrid: {{seed: {values}}}"), "--list") == 2
+    assert "(500 in runs x 1,000 of seed)" in capsys.readouterr().err
+    assert time.process_time() - began < 10
+
+
+def test_the_time_of_list_grows_with_the_number_of_runs(toy, capsys):
+    """It was quadratic: 200 runs took 38 s."""
+    seconds = {}
+    for count in (1, 500, 2000):
+        began = time.process_time()
+        assert call(toy(f"profile: cpu\ngrid: {{seed: {list(range(count))}}}"), "--list") == 0
+        seconds[count] = time.process_time() - began
+        assert capsys.readouterr().out.count("to do") == count
+    assert seconds[2000] < 20 * max(seconds[500], 0.1) and seconds[500] < 10
 
 
 def test_a_file_that_is_not_there_and_a_wrong_profile_are_named(toy, tmp_path, capsys):

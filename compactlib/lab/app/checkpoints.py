@@ -12,6 +12,7 @@ import timm
 from torch import nn
 
 from compactlib.lab.app.uploads import Picture
+from compactlib.lab.folders import is_aside
 from compactlib.models import SEGMENTATION_VARIANTS, VARIANTS, SwinUnet, UNet, load_model, read_facts
 from compactlib.paths import runs_dir
 from compactlib.segmentation.inference import check_image
@@ -119,10 +120,11 @@ def channels_fit(offer: Offer, pixels: np.ndarray) -> bool:
 
 
 def _written(runs: Path) -> dict[Path, float]:
-    """When each safetensors file below `runs` was written. A training beside this renames and deletes some meanwhile:
-    what is gone is passed over, as os.walk passes over folders that are."""
+    """When each safetensors file below `runs` was written, but for runs that were moved aside. A training beside this
+    renames and deletes some meanwhile: what is gone is passed over, as os.walk passes over folders that are."""
     times = {}
-    for folder, _, names in os.walk(runs):
+    for folder, inner, names in os.walk(runs):
+        inner[:] = [name for name in inner if not is_aside(Path(name))]
         for path in (Path(folder, name) for name in names if name.endswith(".safetensors")):
             try:
                 found = path.stat()

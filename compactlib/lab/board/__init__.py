@@ -3,7 +3,7 @@
 from compactlib.lab.board import figures
 from compactlib.lab.board.export import export
 from compactlib.lab.board.page import BoardPage
-from compactlib.lab.board.records import COMMITTED, collect, select, table
+from compactlib.lab.board.records import COMMITTED, collect, select, table, told
 from compactlib.lab.board.tables import coverage, paper_tables, whole_table
 from compactlib.lab.papers import paper_value
 
@@ -18,5 +18,6 @@ __all__ = [
     "paper_value",
     "select",
     "table",
+    "told",
     "whole_table",
 ]

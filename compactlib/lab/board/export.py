@@ -1,6 +1,7 @@
 """The board as files for a talk or a paper: Markdown, LaTeX and PNG."""
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,7 +52,14 @@ def pictures(records: Sequence[Record]) -> dict[str, Figure]:
     for dataset in sorted({result.dataset for record in records for result in record.results}):
         for what in figures.COSTS:
             if figures.points(records, what, dataset):
-                found[f"accuracy-{what}-{dataset}"] = figures.accuracy_against(records, what, dataset=dataset)
+                found[f"accuracy-{what}-{_in_file_name(dataset)}"] = figures.accuracy_against(
+                    records, what, dataset=dataset
+                )
     if curves := figures.histories(records):
         found["learning-curves"] = figures.learning(curves)
     return found
+
+
+def _in_file_name(dataset: str) -> str:
+    """A data set's name, which a record may hold as anything, as a part of a file's name."""
+    return re.sub(r"[^\w.,=+-]+", "_", dataset)[:100]

@@ -1,6 +1,9 @@
 """The board's pictures: learning curves side by side, and accuracy against parameters and against time."""
 
+import itertools
 import json
+import math
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,22 +12,33 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from compactlib.documents import DocumentError, read_bytes
+from compactlib.lab import schemas
 from compactlib.lab.ablation import DONE as TRIAL
+from compactlib.lab.ablation import read_trial
 from compactlib.lab.figures import COLOURS
 from compactlib.lab.papers import first_number, load_table
 from compactlib.lab.results import FILE, Record, Result
 from compactlib.lab.scatter import SIZE, Point, cost_axis, draw_points, name_points
+from compactlib.lab.tables import flat
 
 Rows = Sequence[Mapping[str, float]]
 FAMILIES = ("ViT-Lite", "CVT", "CCT")  # they have the same colours in every picture
 COSTS = {"parameters": "parameters", "seconds": "training time (s)"}
+SCORES = {
+    "val_accuracy": "validation accuracy (%)",
+    "val_iou": "validation mean IoU (%)",
+    "val_dice": "validation mean Dice (%)",
+}
 PAPER = "the paper's CCT"
+METRICS_BYTES = 50_000_000  # largest metrics.jsonl that is read
 
 
 def histories(records: Iterable[Record]) -> dict[str, list[dict]]:
     """The rows of every training of these runs, by "run: training"; empty for records without a folder.
 
-    A damaged last line, from a run that was killed while writing, is left out.
+    A damaged last line, from a run that was killed while writing, is left out. What cannot be read otherwise is left
+    out with a warning that names the file.
     """
     found = {}
     for record in records:
@@ -41,9 +55,13 @@ def _names(files: list[Path], run: Path) -> list[str]:
     """A training's folder in the run; for a trial of an ablation, the settings that tell it from the others."""
     trials = {}
     for path in files:
-        if (facts := path.with_name(TRIAL)).is_file():
-            content = json.loads(facts.read_text(encoding="utf-8"))
-            trials[path] = {**content["settings"], "seed": content["seed"]}
+        if (facts := path.with_name(TRIAL)).exists():
+            try:
+                content = read_trial(facts)
+            except DocumentError as error:
+                warnings.warn(str(error), stacklevel=3)
+            else:
+                trials[path] = {**content["settings"], "seed": content["seed"]}
     settings = {key for trial in trials.values() for key in trial}
     telling = {key for key in settings if len({str(trial.get(key)) for trial in trials.values()}) > 1} or {"seed"}
     names = []
@@ -56,37 +74,65 @@ def _names(files: list[Path], run: Path) -> list[str]:
 
 
 def _rows(path: Path) -> list[dict]:
+    try:
+        lines = read_bytes(path, METRICS_BYTES).decode(errors="replace").splitlines()
+    except DocumentError as error:
+        warnings.warn(str(error), stacklevel=3)
+        return []
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            row = json.loads(line)  # NaN is a score: that of a class which is neither there nor predicted
+            problem = schemas.problem(row, schemas.ROW)
+        except (ValueError, RecursionError) as error:
+            problem = str(error)
+        if problem:
+            if number < len(lines):
+                warnings.warn(f"{path}, line {number}: {problem}. It is read up to there.", stacklevel=3)
             break
+        rows.append(row)
     return rows
 
 
 def learning(curves: Mapping[str, Rows], *, against: str = "epoch") -> Figure:
-    """Training loss and validation score of each training, over "epoch" or "seconds". ValueError without any curve."""
+    """Training loss and validation scores of each training, over "epoch" or "seconds" of the whole training: accuracy
+    of a classifier, mean IoU and mean Dice of a segmentation model. ValueError without any curve."""
     if against not in ("epoch", "seconds"):
         raise ValueError(f"against={against!r}; choose 'epoch' or 'seconds'")
     if not curves:
         raise ValueError("no learning curves: these runs have no metrics.jsonl; run a notebook, or choose other runs")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
+    scores = {name: _scores(rows[0]) for name, rows in curves.items()}
+    there = [score for score in SCORES if any(score in found for found in scores.values())]
+    panels = {"train_loss": "training loss", **{score: SCORES[score] for score in there}}
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(6 * len(panels), 4.6), layout="constrained", squeeze=False, sharex=True
+    )
     for k, (name, rows) in enumerate(curves.items()):
-        x, style = (
-            [row[against] for row in rows],
-            dict(color=COLOURS[k % len(COLOURS)], ls=("-", "--", ":")[k // 8 % 3]),
-        )
-        left.plot(x, [row["train_loss"] for row in rows], label=name, **style)
-        score = next((key for key in ("val_accuracy", "val_mean_iou", "val_mean_dice") if key in rows[0]), None)
-        if score:  # a run on all training images has no validation set
-            right.plot(x, [100 * row[score] for row in rows], **style)
-    left.set(xlabel=against, ylabel="training loss")
-    right.set(xlabel=against, ylabel="validation score (%)")
-    for axis in (left, right) if against == "epoch" else ():
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        x = [row["epoch"] for row in rows]
+        if against == "seconds":
+            x = list(itertools.accumulate(row.get("seconds", math.nan) for row in rows))
+        style = dict(color=COLOURS[k % len(COLOURS)], ls=("-", "--", ":")[k // 8 % 3])
+        for axis, column in zip(axes[0], panels, strict=True):
+            if column == "train_loss":
+                axis.plot(x, [row[column] for row in rows], label=literal(name), **style)
+            elif column in scores[name]:
+                axis.plot(x, [100 * row.get(column, math.nan) for row in rows], **style)
+    for axis, label in zip(axes[0], panels.values(), strict=True):
+        axis.set(xlabel=against, ylabel=label)
+        if against == "epoch":
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(loc="outside lower center", ncols=2 if len(curves) > 3 else len(curves), frameon=False, fontsize=12)
     return figure
+
+
+def _scores(row: Mapping[str, float]) -> set[str]:
+    """The scores of a training to draw: none without a validation set. Pixel accuracy says little of masks."""
+    return set(row) & ({"val_iou", "val_dice"} if "val_iou" in row else {"val_accuracy"})
+
+
+def literal(text: str) -> str:
+    """A text as matplotlib draws it: a dollar sign would begin a formula."""
+    return flat(text).replace("$", r"\$")
 
 
 def points(records: Iterable[Record], what: str, dataset: str = "") -> dict[str, list[Point]]:
@@ -99,7 +145,7 @@ def points(records: Iterable[Record], what: str, dataset: str = "") -> dict[str,
             x = _x(result, what)
             if result.metric == "test accuracy" and x and dataset in ("", result.dataset):
                 label = result.model if dataset else f"{result.model} ({result.dataset})"
-                found[_family(result.model)].append((x, 100 * result.value, label))
+                found[_family(literal(result.model))].append((x, 100 * result.value, literal(label)))
     return dict(found)
 
 
@@ -120,7 +166,7 @@ def accuracy_against(records: Iterable[Record], what: str = "parameters", *, dat
         x, y, _ = zip(*theirs, strict=True)
         axis.scatter(x, y, s=SIZE, facecolor="none", edgecolor="grey", label=PAPER)
     cost_axis(axis, COSTS[what], [cost for cost, _, _ in [*ours, *theirs]])
-    axis.set_title(dataset)
+    axis.set_title(literal(dataset))
     figure.legend(loc="outside lower center", ncols=min(5, len(found) + 1), frameon=False)
     name_points(axis, ours)
     name_points(axis, theirs, "grey")

@@ -1,6 +1,5 @@
 """The board as a page of a notebook: choose runs above, look at them below, write them to files."""
 
-import warnings
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 
 from compactlib.lab.board import figures
 from compactlib.lab.board.export import as_png, export
-from compactlib.lab.board.records import COMMITTED, collect, select, table_of
+from compactlib.lab.board.records import COMMITTED, collect, select, table_of, told
 from compactlib.lab.board.tables import paper_tables, whole_table
 from compactlib.lab.figures import STYLE
 from compactlib.lab.papers import table_names
@@ -77,10 +76,9 @@ class BoardPage:
 
     def read(self) -> None:
         """Read all runs anew, and show them; what cannot be read is said on the page."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with told(unread := []):
             mine = collect(self.folder)
-        self.unread = [str(warning.message) for warning in caught]
+        self.unread = unread
         self.records = [*(record for record in collect(COMMITTED) if record not in mine), *mine]
         for menu, found in (
             (self.notebook, {record.notebook for record in self.records}),
@@ -104,9 +102,10 @@ class BoardPage:
         chosen = self.chosen
         count = sum(len(record.results) for record in chosen)
         said = f"{count} results of {len(chosen)} runs in {self.folder.name}/ and data/results/."
-        self.message.value = "<br>".join(escape(line) for line in (said, *self.unread))
+        with told(unread := []):
+            self._histories = figures.histories(chosen)
+        self.message.value = "<br>".join(escape(line) for line in (said, *self.unread, *unread))
         self.board.value = _html(table_of(chosen))
-        self._histories = figures.histories(chosen)
         self.trainings.value = ()  # or the browser would look for what was chosen among the new options
         self.trainings.options = list(self._histories)
         self.trainings.value = tuple(self._histories)[:AT_FIRST]

@@ -2,11 +2,12 @@
 
 import fnmatch
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from compactlib.lab import results
+from compactlib.lab import folders, results
 from compactlib.lab.results import Record, Result, ResultError
 from compactlib.lab.tables import Table
 from compactlib.paths import DATA, runs_dir
@@ -26,12 +27,24 @@ def collect(runs: str | Path | None = None, *, notebook: str | None = None) -> l
     file that cannot be read is left out with a warning that names it and says what to do.
     """
     records, folder = [], Path(runs or runs_dir())
-    for path in [*sorted(folder.glob(f"{notebook or '*'}/*/{results.FILE}")), *sorted(folder.glob("*.json"))]:
+    found = (run / results.FILE for run in folders.under(folder, notebook or "*"))
+    for path in [*(path for path in found if path.exists()), *sorted(folder.glob("*.json"))]:
         try:
             records.append(results.read(path))
         except ResultError as error:
             warnings.warn(str(error), stacklevel=2)
     return [record for record in records if notebook in (None, record.notebook)]
+
+
+@contextmanager
+def told(problems: list[str]) -> Iterator[None]:
+    """Add what `collect` and the figures warn of in the block to `problems`, once each, in place of warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            problems += dict.fromkeys(str(warning.message) for warning in caught)
 
 
 def select(records: Iterable[Record], *, notebook: str = "", data: str = "", model: str = "") -> list[Record]:
