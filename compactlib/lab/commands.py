@@ -3,7 +3,17 @@
 import sys
 from pathlib import Path
 
-from compactlib.lab import board, catalogue, environment, execute, parameters, runner, sweep, sweep_file
+from compactlib.lab import (
+    board,
+    catalogue,
+    environment,
+    evidence_record,
+    execute,
+    parameters,
+    runner,
+    sweep,
+    sweep_file,
+)
 from compactlib.lab import refresh as refreshing
 from compactlib.lab.catalogue import UsageError
 from compactlib.lab.student import CourseError, make_course
@@ -51,7 +61,13 @@ def sweep_command(
     except RuntimeError as error:  # no Java, no pyspark, a master that does not answer
         print(error, file=sys.stderr)
         return 2
-    return int(any(outcome.failure for outcome in outcomes))
+    failed = any(outcome.failure for outcome in outcomes)
+    if (asked := sweep_file.asked(file)) and not failed:
+        records, command = [outcome.record for outcome in outcomes], f"python -m compactlib sweep {file}"
+        found = evidence_record.gather(file.stem.removeprefix("evidence-"), asked, records, command)
+        written = evidence_record.write(found, jobs[0].folder.parents[1] / "evidence")
+        print(f"\n{found}\n\nEvidence: {written}. A lesson shows it once it lies in data/results/evidence.")
+    return int(failed)
 
 
 def board_command(runs: Path | None, markdown: bool, out: Path | None) -> int:

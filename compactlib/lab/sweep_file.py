@@ -9,6 +9,11 @@ and every mistake reported, before the first run starts.
     runs:                       # each is combined with the whole grid
       - {depth: 2, num_convs: 1}
       - {depth: 4}
+    evidence:                   # what the runs are to show; `compactlib.lab.evidence` says what it must hold
+      question: Does a convolutional tokenizer help on small data?
+      metric: test accuracy
+      baselines: [logistic regression]
+      selection: nothing was chosen; one setting for all models
 
 All but the notebook may be left out.
 """
@@ -23,6 +28,7 @@ from typing import Any
 
 from compactlib.documents import DocumentError, read_yaml
 from compactlib.lab import catalogue, parameters
+from compactlib.lab import evidence_record as evidence
 from compactlib.lab.catalogue import RESERVED, SMOKE, Notebook, UsageError
 from compactlib.lab.parameters import Parameter, ParameterError
 from compactlib.lab.plan import Job, run_name
@@ -30,7 +36,7 @@ from compactlib.lab.run import as_text
 from compactlib.lab.terminal import short
 from compactlib.paths import NOTEBOOKS
 
-KEYS = ("notebook", "profile", "set", "grid", "runs")
+KEYS = ("notebook", "profile", "set", "grid", "runs", "evidence")
 MOST_RUNS = 10_000  # of one file
 MOST_PROBLEMS = 20  # that are said at once
 
@@ -48,6 +54,8 @@ def read(file: Path, *, runs: Path, folder: Path = NOTEBOOKS) -> list[Job]:
     grid = _grid(content, problems)
     listed = _runs(content, problems)
     problems += _twice(fixed, grid, listed)
+    if "evidence" in content:
+        problems += [f"evidence: {problem}." for problem in evidence.problems(content["evidence"])]
     jobs = []
     if notebook:
         try:
@@ -65,6 +73,11 @@ def read(file: Path, *, runs: Path, folder: Path = NOTEBOOKS) -> list[Job]:
     if problems:
         raise UsageError("\n".join([f"{file} cannot run:", *problems]))
     return jobs
+
+
+def asked(file: Path) -> dict[str, Any] | None:
+    """The block `evidence` of a file that `read` has checked; None without one."""
+    return _content(file).get("evidence")
 
 
 def _content(file: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from compactlib import lab
-from compactlib.lab.evidence import FOLDER, Evidence, EvidenceError, Row, gather, write
+from compactlib.lab.evidence_record import FOLDER, Evidence, EvidenceError, Row, gather, problems, write
 from compactlib.lab.results import Record, Result
 
 FACTS = dict(
@@ -89,6 +89,13 @@ def test_a_sweeps_records_become_evidence_and_come_back_from_the_disk(tmp_path):
         lab.evidence("other", tmp_path)
     with pytest.raises(EvidenceError, match="fewer than 3 runs"):
         gather("toy", asked, [record(0), record(1)], "x")
+
+
+def test_what_a_sweep_must_say():
+    asked = dict(question="Is A better?", metric="test accuracy", baselines=["near"], selection="nothing was chosen")
+    assert not problems(asked) and not problems(asked | {"rows": ["A", "near"]})
+    for wrong in (None, [], {}, asked | {"baselines": []}, asked | {"rows": "A"}, asked | {"answer": "yes"}):
+        assert problems(wrong), wrong
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)

@@ -19,6 +19,7 @@ from compactlib.paths import DATA
 FOLDER = DATA / "results" / "evidence"
 LEAST = 3  # runs of a row that is learned
 LEVEL = 0.95
+ASKED = ("question", "metric", "baselines", "selection")
 
 
 class EvidenceError(ValueError):
@@ -58,8 +59,9 @@ class Row:
 class Evidence:
     """What was asked, what was found, and how to find it again. It shows itself as a table.
 
-    rows: best mean first. metric: what is measured, and unit: "fraction" (shown in per cent) or its unit. data: name,
-    source, sizes and checksum of each set. selection: on which data settings were chosen. minutes: of all runs.
+    rows: in the order that was asked for, or the largest mean first. metric: what is measured, and unit: "fraction"
+    (shown in per cent) or its unit. data: name, source, sizes and checksum of each set. selection: on which data
+    settings were chosen. minutes: of all runs.
     Raises EvidenceError for a record without enough runs, a baseline, a checksum, or a set on which settings were
     chosen.
     """
@@ -162,11 +164,25 @@ def evidence(name: str, folder: Path = FOLDER) -> Evidence:
     return Evidence(**{**content, "rows": rows, "data": tuple(content["data"])})
 
 
+def problems(asked: Any) -> list[str]:
+    """What is wrong with the block `evidence` of a sweep's file.
+
+    It has question, metric, selection (on what settings were chosen: never on test data) and baselines (names of models
+    that cost next to nothing), and perhaps rows (the models to show, in this order; default: all).
+    """
+    if not isinstance(asked, Mapping):
+        return [f"it is a {type(asked).__name__}, expected {', '.join(ASKED)}"]
+    found = [f"{name} is missing" for name in ASKED if not asked.get(name)]
+    found += [f"there is no {name}" for name in asked if name not in (*ASKED, "rows")]
+    texts = [name for name in ("question", "metric", "selection") if not isinstance(asked.get(name, ""), str)]
+    lists = [name for name in ("baselines", "rows") if not isinstance(asked.get(name, []), list)]
+    return found + [f"{name} is no text" for name in texts] + [f"{name} is no list" for name in lists]
+
+
 def gather(name: str, asked: Mapping[str, Any], records: Sequence[Record], command: str) -> Evidence:
     """Evidence from the records of a sweep.
 
-    asked: question, selection, metric, baselines (names of rows that cost next to nothing), and perhaps rows (names of
-    those to keep; default: all).
+    asked: the block `evidence` of the sweep's file, without `problems`.
     """
     values: dict[str, list[float]] = {}
     units = set()
@@ -178,7 +194,8 @@ def gather(name: str, asked: Mapping[str, Any], records: Sequence[Record], comma
     if not values:
         raise EvidenceError(f"evidence {name}: no run has a result {asked['metric']!r}.")
     baselines = asked["baselines"]
-    rows = sorted((Row(n, tuple(v), n in baselines) for n, v in values.items()), key=lambda row: -row.mean)
+    found = [Row(n, tuple(v), n in baselines) for n, v in values.items()]
+    rows = sorted(found, key=lambda row: asked["rows"].index(row.name) if "rows" in asked else -row.mean)
     last = max(records, key=lambda record: record.finished)
     sets = {one.get("name"): dict(one) for record in records for one in record.data}
     kept = ("name", "source", "comparable", "train", "val", "test", "checksum")
