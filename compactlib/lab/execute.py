@@ -58,8 +58,8 @@ def execute(
     watch = _Watch(nbformat.read(source, as_version=4), timeout, progress)
     call = partial(
         papermill.execute_notebook,
-        source,
-        running,
+        _literally(source),
+        _literally(running),
         parameters=values,
         kernel_name=kernel.NAME,
         language="python",
@@ -92,6 +92,11 @@ def execute(
     atomic_write(final, running.read_bytes())
     running.unlink()
     return failure
+
+
+def _literally(path: Path) -> str:
+    """A path for papermill, which would put parameters in place of names in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 class _NotStarted(RuntimeError):

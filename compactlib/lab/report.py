@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import jinja2
 import nbformat
 from nbformat.v4.nbjson import JSONReader
+from nbformat.warnings import MissingIDFieldWarning
 
 from compactlib.documents import DocumentError, read_bytes
 from compactlib.files import atomic_write
@@ -122,7 +124,9 @@ def _read(path: Path) -> nbformat.NotebookNode:
         content = json.loads(data)
         if not isinstance(content, dict) or content.get("nbformat") != 4:
             raise ValueError("expected a notebook in format 4")
-        nbformat.validate(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MissingIDFieldWarning)  # of a lesson that was written without them
+            nbformat.validate(content)
         return JSONReader().to_notebook(content)
     except (ValueError, AttributeError, LookupError, RecursionError, TypeError, nbformat.ValidationError) as error:
         raise DocumentError(f"{path} is no notebook: {str(error)[:300]}") from None

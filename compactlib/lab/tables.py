@@ -12,8 +12,11 @@ LATEX = str.maketrans(
 )
 # What Markdown reads as a command or as HTML, as the sign itself.
 MARKDOWN = str.maketrans(
-    {sign: rf"\{sign}" for sign in "|[]*`"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;"}
+    {sign: rf"\{sign}" for sign in "|[]*`~"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;"}
 )
+EDGE = re.compile(
+    r"(?<![^\W_])_|_(?![^\W_])"
+)  # an underscore that Markdown takes for emphasis; within a name it is none
 BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # ends of lines, and what else steers a terminal
 
 
@@ -50,7 +53,7 @@ class Table:
         """The table in GitHub's Markdown."""
 
         def line(entries: tuple[str, ...]) -> str:
-            return "| " + " | ".join(flat(entry).translate(MARKDOWN) for entry in entries) + " |"
+            return "| " + " | ".join(EDGE.sub(r"\_", flat(entry).translate(MARKDOWN)) for entry in entries) + " |"
 
         rule = "|" + "|".join(" ---: " if c in self.numeric else " --- " for c in self.columns) + "|"
         return "\n".join(

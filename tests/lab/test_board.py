@@ -4,12 +4,16 @@ import json
 import shutil
 import subprocess
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
+import mistune
 import numpy as np
 import pytest
+import timm
 from PIL import Image
 
+from compactlib import datasets, training
 from compactlib.lab import Paper, Result, board, papers, results
 from compactlib.lab.board import figures
 from compactlib.lab.tables import Table
@@ -137,6 +141,43 @@ def test_learning_curves_leave_out_a_half_written_line(runs):
         figures.learning(curves, against="steps")
 
 
+def test_a_segmentation_model_has_iou_and_dice_and_a_classifier_accuracy():
+    """The names are those that `fit` writes; its seconds are of one epoch each."""
+    masks = [dict(epoch=e, seconds=5.0, train_loss=1 / e, val_accuracy=0.99, val_iou=0.1 * e, val_dice=0.2 * e)
+             for e in (1, 2, 3)]  # fmt: skip
+    classes = [dict(epoch=e, seconds=2.0, train_loss=2 / e, val_accuracy=0.3 * e) for e in (1, 2, 3)]
+    without = [dict(epoch=e, seconds=1.0, train_loss=3 / e) for e in (1, 2)]
+
+    def drawn(curves, **options):
+        figure = figures.learning(curves, **options)
+        plt.close(figure)
+        return {axis.get_ylabel(): [np.round(line.get_xydata(), 6).tolist() for line in axis.lines]
+                for axis in figure.axes}  # fmt: skip
+
+    found = drawn({"masks": masks, "classes": classes, "without": without}, against="seconds")
+    assert len(found.pop("training loss")) == 3
+    assert found == {
+        "validation accuracy (%)": [[[2, 30], [4, 60], [6, 90]]],
+        "validation mean IoU (%)": [[[5, 10], [10, 20], [15, 30]]],
+        "validation mean Dice (%)": [[[5, 20], [10, 40], [15, 60]]],
+    }
+    assert list(drawn({"masks": masks})) == ["training loss", "validation mean IoU (%)", "validation mean Dice (%)"]
+    assert list(drawn({"without": without})) == ["training loss"]
+
+
+def test_what_fit_writes_of_masks_is_drawn(tmp_path):
+    data = datasets.load("cells", fraction=0.1, val_fraction=0.5)
+    model = timm.create_model("unet", in_chans=data.in_chans, num_classes=data.num_classes, width=2, depth=1)
+    recipe = training.MaskRecipe(epochs=1, warmup_epochs=0, batch_size=2)
+    training.fit(model, data, recipe, tmp_path / "05_unet/smoke", progress=False)
+    found = [Result("U-Net", "cells", 0.5, metric="mean IoU")]
+    results.write(record_of(notebook="05_unet", run="smoke", results=found), tmp_path / "05_unet/smoke")
+    figure = figures.learning(figures.histories(board.collect(tmp_path)))
+    assert [axis.get_ylabel() for axis in figure.axes[1:]] == ["validation mean IoU (%)", "validation mean Dice (%)"]
+    assert all(len(axis.lines) == 1 for axis in figure.axes)
+    plt.close(figure)
+
+
 def test_accuracy_against_parameters_has_every_result_and_the_papers_models(runs):
     records = board.collect(runs)
     figure = figures.accuracy_against(records, dataset="cifar10")
@@ -169,14 +210,52 @@ def test_export_writes_tables_and_pictures(runs, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+SIGNS = (
+    "50 % _x_ __y__ {y} \\ ~ ^ # $ & | <b> `c` [d](e) *f* ± — <script>alert(1)</script> ![](http://x) &amp; \\| \\\\|"
+)
+BREAKS = "a\nb\r\nc\n\nd\u2028e\x85f\x0bg\x00h\x1b[31mi"
+
+
+def test_a_name_may_hold_anything(tmp_path):
+    found = [
+        Result(model, dataset, 0.9, params_count=1000, seconds=1.0, note=BREAKS)
+        for model, dataset in (("$\\frac{", "../../etc/$x_{"), ("a$b$c", "/" * 300), ("_x", ".."), ("\n", "C:\\n\n"))
+    ]
+    folder = tmp_path / "runs/03_cct/$\\frac{"
+    results.write(record_of(notebook="03_cct", run="$\\frac{", results=found), folder)
+    (folder / "metrics.jsonl").write_text('{"epoch": 1, "train_loss": 1.0, "val_accuracy": 0.5}\n')
+    written = board.export(board.collect(tmp_path / "runs"), tmp_path / "a/b/talk")
+    assert len(written) == 11 and {path.parent for path in written} == {tmp_path / "a/b/talk"}
+    assert {path for path in tmp_path.rglob("*.png")} == {path for path in written if path.suffix == ".png"}
+
+
 def test_latex_keeps_every_sign(tmp_path):
-    table = Table(("name", "a & b"), (("50 % _x_ {y} \\ ~ ^ # $", "1 ± 2"), ("<", "—")), ("a & b",))
+    table = Table(("name", "a & b"), ((SIGNS, "1 ± 2"), ("<", "—"), (BREAKS, BREAKS)), ("a & b",), note=SIGNS)
     text = table.to_latex()
     assert r"\begin{tabular}{lr}" in text and r"a \& b" in text and r"1 $\pm$ 2" in text
-    assert r"50 \% \_x\_ \{y\} \textbackslash{} \textasciitilde{} \textasciicircum{} \# \$ & " in text
+    assert (
+        r"50 \% \_x\_ \_\_y\_\_ \{y\} \textbackslash{} \textasciitilde{} \textasciicircum{} \# \$ \& | $<$b$>$" in text
+    )
+    assert len(text.splitlines()) == len(Table(("a",), (("b",), ("c",), ("d",)), note="e").to_latex().splitlines())
     if shutil.which("pdflatex"):
         (tmp_path / "t.tex").write_text(rf"\documentclass{{article}}\begin{{document}}{text}\end{{document}}")
         subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_markdown_keeps_every_sign_in_its_cell():
+    """Read back by the parser that JupyterLab's export uses: no HTML, no link, no picture, one row a row."""
+    table = Table(("name", "a | b"), ((SIGNS, "1"), ("<img src=x>", "2"), (BREAKS, BREAKS)), ("a | b",))
+    shown = mistune.create_markdown(escape=False, plugins=["table"])(table.to_markdown())
+    page = ElementTree.fromstring(f"<page>{shown}</page>")
+    cells = [["".join(cell.itertext()) for cell in row] for row in page.iter("tr")]
+    flat = "a b c d e f g h [31mi"
+    assert cells == [["name", "a | b"], [SIGNS, "1"], ["<img src=x>", "2"], [flat, flat]]
+    assert {element.tag for element in page.iter()} == {"page", "table", "thead", "tbody", "tr", "th", "td"}
+
+
+def test_in_a_terminal_a_table_is_a_line_a_row_and_steers_nothing():
+    text = str(Table(("name",), ((BREAKS,), (SIGNS,))))
+    assert len(text.splitlines()) == 4 and "\x1b" not in text and "\x00" not in text and SIGNS in text
 
 
 def test_the_page_shows_what_is_chosen_and_exports_it(runs):

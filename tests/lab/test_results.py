@@ -120,10 +120,10 @@ def test_what_cannot_be_recorded_is_refused(tmp_path):
     [
         (lambda c: c.pop("seed"), "'seed' is a required property"),
         (lambda c: c.update(schema=99), "has schema 99, expected 1"),
-        (lambda c: c.update(schema="1" * 10**6), "has schema '1{20,100}[.]"),
+        (lambda c: c.update(schema="1" * 10**5), "has schema '1{20,100}[.]"),
         (lambda c: c.update(extra=1), "'extra' was unexpected"),
         (lambda c: c.update(seconds="long"), "seconds: 'long' is not of type 'number'"),
-        (lambda c: c.update(seconds=[0] * 10**6), "seconds: .{,250} is not of type|seconds: .{,250} [.][.][.]"),
+        (lambda c: c.update(seconds=[0] * 10**5), "seconds: .{,250} is not of type|seconds: .{,250} [.][.][.]"),
         (lambda c: c.update(finished="yesterday"), "finished: 'yesterday' is not a 'date-time'"),
         (lambda c: c["results"][0].pop("model"), r"results\[0\]: 'model' is a required property"),
         (lambda c: c["results"][0].update(value=2), "no fraction"),

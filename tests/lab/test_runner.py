@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from compactlib.__main__ import main
-from compactlib.lab import folders, results, runner
+from compactlib.lab import folders, report, results, runner
 from tests.lab.samples import notebook
 
 COUNT = "import pathlib\nlog = pathlib.Path(run_dir) / 'starts.txt'\nlog.open('a').write('x')"
@@ -145,6 +145,16 @@ def test_a_kernel_that_dies_while_it_starts_is_started_again(tmp_path, monkeypat
     else:
         assert outcome.failure.line == "the kernel did not start: Kernel died before replying to kernel_info"
         assert files(outcome.job.folder) == ["notebook.failed.ipynb", "params.yaml"]
+
+
+@pytest.mark.parametrize("name", ["{seed}", "{none} [a]* ?'\" größe", "100%"])
+def test_a_folder_may_have_any_name(tmp_path, name, capsys):
+    path = notebook(tmp_path / name / "03_toy.ipynb", COUNT)
+    arguments = ["run", str(path), "--runs", str(tmp_path / name / "runs")]
+    assert main(arguments) == main(arguments) == 0
+    assert "already done" in capsys.readouterr().out and starts(tmp_path / name) == "x"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert [shown.run for shown in report.collect(tmp_path / name / "runs")] == ["smoke"]
 
 
 def test_two_runners_do_not_share_a_folder(tmp_path):

@@ -131,8 +131,9 @@ def _scores(row: Mapping[str, float]) -> set[str]:
 
 
 def literal(text: str) -> str:
-    """A text as matplotlib draws it: a dollar sign would begin a formula."""
-    return flat(text).replace("$", r"\$")
+    """A text as matplotlib draws it: a dollar sign would begin a formula, an underscore keep it out of the legend."""
+    text = flat(text).replace("$", r"\$") or "?"
+    return f" {text}" if text[0] == "_" else text
 
 
 def points(records: Iterable[Record], what: str, dataset: str = "") -> dict[str, list[Point]]:
