@@ -16,6 +16,7 @@ from .errors import BadPair, DamagedFile, DatasetNotFound
 from .folder import from_folder
 from .images import channel_statistics
 from .loading import load
+from .part import Part
 
 __all__ = [
     "BadPair",
@@ -26,6 +27,7 @@ __all__ = [
     "ImageData",
     "ImageSet",
     "MaskSet",
+    "Part",
     "SegmentationData",
     "Source",
     "channel_statistics",

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from .cards import Card
 from .mask_arrays import check_masks, mask_array
+from .part import Part
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ImageSet(Dataset):
-    """Images and their labels; also a map-style torch Dataset.
+class ImageSet(Part):
+    """Images and their labels; an item is an image and its class index.
 
     images: uint8 array (n, height, width, channels). labels: int64 array (n,) of class indices.
     Raises ValueError for other types or shapes.
@@ -32,21 +32,14 @@ class ImageSet(Dataset):
                 f"not {self.labels.dtype} of shape {self.labels.shape}"
             )
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        """Image `index`, uint8 (height, width, channels), and its class index."""
-        return self.images[index], int(self.labels[index])
-
     def __repr__(self) -> str:
         height, width, channels = self.images.shape[1:]
         return f"ImageSet({len(self):,} images, {height}x{width}x{channels})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MaskSet(Dataset):
-    """Images and their masks; also a map-style torch Dataset.
+class MaskSet(Part):
+    """Images and their masks; an item is an image and its mask.
 
     images: uint8 or uint16 array (n, height, width, channels). masks: uint8 array (n, height, width) of class indices,
     255 where the truth is unknown and nothing counts. Masks of another type (bool, int64, float) become uint8 where no
@@ -67,13 +60,6 @@ class MaskSet(Dataset):
             )
         object.__setattr__(self, "masks", mask_array(self.masks, self.images.shape[:3]))
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Image `index`, uint8 (height, width, channels), and its mask, uint8 (height, width)."""
-        return self.images[index], self.masks[index]
-
     def __repr__(self) -> str:
         height, width, channels = self.images.shape[1:]
         return f"MaskSet({len(self):,} images, {height}x{width}x{channels})"
@@ -90,9 +76,9 @@ class _Data:
     """
 
     name: str
-    train: Dataset
-    val: Dataset
-    test: Dataset
+    train: Part
+    val: Part
+    test: Part
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]

@@ -11,12 +11,12 @@ from ..files import atomic_open
 from ..paths import cache_dir
 from .cards import Card
 from .locate import Located
-from .readers import READERS, Part
+from .readers import READERS, Arrays
 
 VERSION = 1  # count up when a reader changes what it returns
 
 
-def decode(card: Card, located: Located, img_size: int | None) -> dict[str, Part]:
+def decode(card: Card, located: Located, img_size: int | None) -> dict[str, Arrays]:
     """The arrays of a located source, from the cache where it has them (see readers for the form)."""
     reader = READERS[located.source.reader]
     if not reader.slow:
@@ -47,13 +47,13 @@ def _key(located: Located, img_size: int | None, sized: bool) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
-def _read(path: Path) -> dict[str, Part]:
+def _read(path: Path) -> dict[str, Arrays]:
     with np.load(path, allow_pickle=False) as arrays:  # np.load checks the CRC of each array
         parts = {key.removesuffix("_images") for key in arrays.files if key.endswith("_images")}
         return {part: (arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in parts}
 
 
-def _write(path: Path, parts: dict[str, Part]) -> None:
+def _write(path: Path, parts: dict[str, Arrays]) -> None:
     arrays = {f"{part}_images": images for part, (images, _) in parts.items()}
     arrays |= {f"{part}_labels": labels for part, (_, labels) in parts.items()}
     with atomic_open(path) as file:  # straight to the disk: the arrays may fill half of the memory

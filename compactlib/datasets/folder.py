@@ -13,7 +13,7 @@ from .mask_survey import check_colours, mask_rule
 from .mask_values import IGNORE, class_values
 from .matching import match
 from .pairs import Pair, decode_pair, decode_pairs
-from .splitting import segmentation_data
+from .splitting import data_set
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".npy")
 PARTS = {"train": "train", "val": "val", "valid": "val", "test": "test"}  # folder -> part
@@ -81,7 +81,7 @@ def from_folder(
         for part, of_part in pairs.items()
     }
     _check_parts(raw)
-    return segmentation_data(
+    return data_set(
         raw,
         _card(path, class_names, consecutive),
         source=f"the folder {path.name}{rule.note(class_names)}",

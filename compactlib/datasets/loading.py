@@ -1,17 +1,11 @@
 """`load`: from a name to arrays for training, validation and test."""
 
-import numpy as np
-
 from .arguments import check_arguments
 from .cards import read_card
-from .data import ImageData, ImageSet, SegmentationData
+from .data import ImageData, SegmentationData
 from .decoded import decode
-from .images import channel_statistics, resize
 from .locate import locate
-from .splits import FRACTION, TEST, TEST_SEED, VAL, stratified
-from .splitting import segmentation_data
-
-TEST_SHARE = 0.2
+from .splitting import data_set
 
 
 def load(
@@ -45,48 +39,13 @@ def load(
     card = read_card(name)
     check_arguments(fraction=fraction, seed=seed, val_fraction=val_fraction, img_size=img_size)
     located = locate(card)
-    raw = decode(card, located, img_size)
-    if card.task == "segmentation":
-        return segmentation_data(
-            raw,
-            card,
-            source=located.source.title,
-            comparable=located.source.comparable,
-            fraction=fraction,
-            seed=seed,
-            val_fraction=val_fraction,
-            img_size=img_size,
-        )
-
-    if "all" in raw:  # no official split
-        images, labels = raw["all"]
-        drawn = stratified(labels, TEST_SHARE, seed=TEST_SEED, stream=TEST)
-        raw = {"train": (images[~drawn], labels[~drawn]), "test": (images[drawn], labels[drawn])}
-    images, labels = raw["train"]
-    if "val" not in raw:
-        drawn = stratified(labels, val_fraction, seed=seed, stream=VAL)
-        if drawn.all() or not set(labels[drawn]) <= set(labels[~drawn]):
-            raise ValueError(
-                f"val_fraction={val_fraction} leaves no training image of some class of {name}; choose a smaller one."
-            )
-        raw["val"] = images[drawn], labels[drawn]
-        images, labels = images[~drawn], labels[~drawn]
-    elif val_fraction == 0:
-        images, labels = (np.concatenate(pair) for pair in zip(raw["train"], raw["val"], strict=True))
-        raw["val"] = images[:0], labels[:0]
-
-    images, val, test = (resize(part, img_size) for part in (images, raw["val"][0], raw["test"][0]))
-    mean, std = channel_statistics(images)
-    kept = stratified(labels, fraction, seed=seed, stream=FRACTION) if fraction < 1 else slice(None)
-    return ImageData(
-        name=name,
-        train=ImageSet(images[kept], labels[kept]),
-        val=ImageSet(val, raw["val"][1]),
-        test=ImageSet(test, raw["test"][1]),
-        class_names=card.class_names,
-        mean=mean,
-        std=std,
-        card=card,
+    return data_set(
+        decode(card, located, img_size),
+        card,
         source=located.source.title,
         comparable=located.source.comparable,
+        fraction=fraction,
+        seed=seed,
+        val_fraction=val_fraction,
+        img_size=img_size,
     )

@@ -18,7 +18,7 @@ from .mask_files import MaskRule
 from .mask_values import IGNORE
 from .matching import match
 from .pairs import Pair, decode_pair, decode_pairs
-from .reader import Part, Paths, Reader
+from .reader import Arrays, Paths, Reader
 
 SIDE = 128  # pixels of a procedural picture, where the caller names no size
 PETS_SIDE = 224  # pixels: near the copy's own size, and what models pretrained on ImageNet take
@@ -30,22 +30,22 @@ TRIMAP = MaskRule({1: 1, 2: 0, 3: IGNORE})  # pet, background, the border betwee
 ROAD = MaskRule({value: int(value > 127) for value in range(256)})
 
 
-def read_cells(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def read_cells(paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     """48 and 16 pictures of cells, each with a seed of its own. The mask is 1 in a cell."""
 
-    def draw(seed: int, side: int) -> Part:
+    def draw(seed: int, side: int) -> Arrays:
         image, labels = cells(side, side, seed)
         return image, (labels > 0).astype(np.uint8)
 
     return _draw(draw, 48, 16, img_size, card)
 
 
-def read_aerial(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def read_aerial(paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     """96 and 32 windows, each of a scene of its own."""
     return _draw(lambda seed, side: aerial(side, side, seed), 96, 32, img_size, card)
 
 
-def _draw(draw, train: int, test: int, img_size: int | None, card: Card) -> dict[str, Part]:
+def _draw(draw, train: int, test: int, img_size: int | None, card: Card) -> dict[str, Arrays]:
     draw = partial(draw, side=img_size or SIDE)
     return {
         part: decode_pairs(enumerate(range(first, first + count)), count, draw, f"{card.name}: drawing {part}")
@@ -53,7 +53,7 @@ def _draw(draw, train: int, test: int, img_size: int | None, card: Card) -> dict
     }
 
 
-def read_membranes(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def read_membranes(paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     """The 30 sections, as single files or in a zip; the last ones are the test."""
     if len(paths) == 1:
         (path,) = paths.values()
@@ -72,12 +72,12 @@ def read_membranes(paths: Paths, card: Card, img_size: int | None) -> dict[str, 
     return parts
 
 
-def read_roads(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def read_roads(paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     """The crops: images/ and masks/ with equal names, and index.csv (name, split)."""
     return _indexed_zip(paths, partial(decode_pair, rule=ROAD), "masks", card)
 
 
-def read_pets_copy(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def read_pets_copy(paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     """The copy of three breeds: images/, trimaps/ and index.csv (name, split) in one zip."""
     return _indexed_zip(paths, _pet(card, img_size), "trimaps", card)
 
@@ -86,7 +86,7 @@ def _pet(card: Card, img_size: int | None):
     return partial(decode_pair, rule=TRIMAP, side=img_size or PETS_SIDE)
 
 
-def _indexed_zip(paths: Paths, decode, masks: str, card: Card) -> dict[str, Part]:
+def _indexed_zip(paths: Paths, decode, masks: str, card: Card) -> dict[str, Arrays]:
     (path,) = paths.values()
     with zipfile.ZipFile(path) as archive:
         split = {
@@ -102,7 +102,7 @@ def _indexed_zip(paths: Paths, decode, masks: str, card: Card) -> dict[str, Part
     return parts
 
 
-def read_pets_official(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def read_pets_official(paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     """The two official archives, with the official lists of the training and the test part."""
     with tarfile.open(paths["annotations.tar.gz"], "r:gz") as archive:
         notes = {m.name: archive.extractfile(m).read() for m in archive if m.name.endswith((".txt", ".png"))}

@@ -13,7 +13,7 @@ import numpy as np
 
 from .cards import Card
 
-Part = tuple[np.ndarray, ...]
+Arrays = tuple[np.ndarray, ...]
 Paths = dict[str, Path]
 
 
@@ -21,6 +21,6 @@ Paths = dict[str, Path]
 class Reader:
     """slow: worth keeping the decoded arrays. sized: decodes to `img_size` itself, pictures having no common size."""
 
-    read: Callable[[Paths, Card, int | None], dict[str, Part]]
+    read: Callable[[Paths, Card, int | None], dict[str, Arrays]]
     slow: bool = False
     sized: bool = False

@@ -19,14 +19,14 @@ from .cards import Card
 from .errors import DamagedFile
 from .images import decode_all, decode_image, decode_square
 from .mask_readers import MASK_READERS
-from .reader import Part, Paths, Reader
+from .reader import Arrays, Paths, Reader
 from .splits import interleaved
 
 FLOWERS_SIZE = 224  # pixels, where the caller names no size
 FLOWERS_OFFICIAL = 400  # pixels of the short side, about 500 in the official pictures
 
 
-def read_digits(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def read_digits(paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     """scikit-learn's digits, 0 to 16 scaled to 0 to 255."""
     from sklearn.datasets import load_digits  # here, because it takes a second that the other sets need not wait
 
@@ -35,7 +35,7 @@ def read_digits(paths: Paths, card: Card, img_size: int | None) -> dict[str, Par
     return {"all": (images, digits.target.astype(np.int64))}
 
 
-def read_idx(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def read_idx(paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     """The four files of MNIST or Fashion-MNIST. Unpacked ones also have the name train-images.idx3-ubyte."""
     paths = {name.removesuffix(".gz").replace(".", "-"): path for name, path in paths.items()}
     parts = {}
@@ -52,8 +52,8 @@ def read_cifar(
     img_size: int | None,
     *,
     members: dict[str, list[str]],
-    parse: Callable[[bytes], Part],
-) -> dict[str, Part]:
+    parse: Callable[[bytes], Arrays],
+) -> dict[str, Arrays]:
     """CIFAR-10 or -100 from its official archive, or unpacked; `members`: the names of the files of each part."""
     names = [name for batch in members.values() for name in batch]
     if len(paths) == 1:
@@ -66,7 +66,7 @@ def read_cifar(
     return {part: tuple(map(np.concatenate, zip(*batch, strict=True))) for part, batch in parts.items()}
 
 
-def read_cifar10_jpeg(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def read_cifar10_jpeg(paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     """The JPEG copy: <class>/NNNN.jpg in one archive for each part."""
     parts = {}
     for part in ("train", "test"):
@@ -81,14 +81,14 @@ def read_cifar10_jpeg(paths: Paths, card: Card, img_size: int | None) -> dict[st
     return parts
 
 
-def read_flowers_official(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def read_flowers_official(paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     """The three official files. setid.mat: trnid (1,020), valid (1,020), tstid (6,149)."""
     with tarfile.open(paths["102flowers.tgz"], "r:gz") as archive:
         pictures = {Path(m.name).name: archive.extractfile(m).read() for m in archive if m.name.endswith(".jpg")}
     return _flowers(pictures.__getitem__, paths, card, img_size)
 
 
-def read_flowers_unpacked(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def read_flowers_unpacked(paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     """The pictures in a folder. They have no checksums; those of a smaller copy are told by their size."""
 
     def picture(name: str) -> bytes:
@@ -110,7 +110,7 @@ def read_flowers_unpacked(paths: Paths, card: Card, img_size: int | None) -> dic
     return _flowers(picture, paths, card, img_size)
 
 
-def _flowers(picture: Callable[[str], bytes], paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def _flowers(picture: Callable[[str], bytes], paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     from scipy.io import loadmat
 
     labels = loadmat(paths["imagelabels.mat"])["labels"].ravel().astype(np.int64) - 1
@@ -123,7 +123,7 @@ def _flowers(picture: Callable[[str], bytes], paths: Paths, card: Card, img_size
     return parts
 
 
-def read_flowers_copy(paths: Paths, card: Card, img_size: int | None) -> dict[str, Part]:
+def read_flowers_copy(paths: Paths, card: Card, img_size: int | None) -> dict[str, Arrays]:
     """The 89-class copy: pictures and index.csv (file, class_id 1 to 102, split) in one zip."""
     parts = {}
     with zipfile.ZipFile(paths["flowers89_128.zip"]) as archive:
@@ -149,7 +149,7 @@ CIFAR100_PYTHON = {"train": ["train"], "test": ["test"]}
 
 
 def _cifar(
-    name: str, members: dict[str, list[str]], parse: Callable[..., Part], argument: int | bytes
+    name: str, members: dict[str, list[str]], parse: Callable[..., Arrays], argument: int | bytes
 ) -> dict[str, Reader]:
     """The readers of an archive, which takes seconds to unpack, and of its files unpacked, which need no cache."""
     read = partial(read_cifar, members=members, parse=lambda data: parse(data, argument))

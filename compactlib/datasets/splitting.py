@@ -1,18 +1,23 @@
-"""From the arrays of a set for segmentation to its parts: validation, fraction, size, statistics."""
+"""From the arrays that a source holds to a data set: test and validation part, size, statistics, fraction."""
 
 import warnings
 
 import numpy as np
 
 from .cards import Card
-from .data import MaskSet, SegmentationData
+from .data import ImageData, ImageSet, MaskSet, SegmentationData
 from .images import channel_statistics, resize, resize_masks
-from .reader import Part
-from .splits import FRACTION, TEST, TEST_SEED, VAL, share_of, stratified
+from .part import Part, join
+from .reader import Arrays
+from .splits import TEST, TEST_SEED, VAL
+
+NAMES = {"classification": ("images", "labels"), "segmentation": ("images", "masks", "missing")}
+KINDS = {"classification": (ImageData, ImageSet), "segmentation": (SegmentationData, MaskSet)}
+RESIZE = {"images": resize, "masks": resize_masks, "missing": resize_masks}
 
 
-def segmentation_data(
-    raw: dict[str, Part],
+def data_set(
+    raw: dict[str, Arrays],
     card: Card,
     *,
     source: str,
@@ -22,62 +27,54 @@ def segmentation_data(
     val_fraction: float,
     img_size: int | None = None,
     test_fraction: float = 0.2,
-) -> SegmentationData:
-    """Split, thin and resize; the arguments are those of `load`. raw: "train", "test" and perhaps "val", or "all"."""
-    raw = _complete(raw)
-    if "all" in raw:
-        chosen = _draw(len(raw["all"][0]), test_fraction, card, seed=TEST_SEED, stream=TEST)
-        raw = {"train": _take(raw["all"], ~chosen), "test": _take(raw["all"], chosen)}
-    train = raw["train"]
-    if "val" not in raw:
-        chosen = _draw(len(train[0]), val_fraction, card, seed=seed, stream=VAL)
-        train, val = _take(train, ~chosen), _take(train, chosen)
+) -> ImageData | SegmentationData:
+    """Split, thin and resize; the arguments are those of `load`. raw: the arrays of "train", "test" and perhaps "val",
+    or of "all" where there is no official split. Raises ValueError if nothing is left to train on."""
+    parts = _parts(raw, NAMES[card.task])
+    if "all" in parts:
+        options = dict(seed=TEST_SEED, stream=TEST, consecutive=card.consecutive)
+        parts["train"], parts["test"] = parts.pop("all").split(test_fraction, **options)
+    if "val" not in parts:
+        parts["train"], parts["val"] = _validation(parts["train"], val_fraction, seed, card)
     elif val_fraction == 0:
-        train, val = tuple(map(np.concatenate, zip(train, raw["val"], strict=True))), _take(raw["val"], slice(0))
-    else:
-        val = raw["val"]
-    if not len(train[0]):
-        raise ValueError(f"val_fraction={val_fraction} leaves no training image of {card.name}; choose a smaller one.")
-    train, val, test = (
-        (resize(images, img_size), *(resize_masks(masks, img_size) for masks in more))
-        for images, *more in (train, val, raw["test"])
-    )
-    mean, std = channel_statistics(train[0], *train[2:])
-    for images, _, *missing in (train, val, test):
-        for where in missing:  # what has no data is the mean: 0 for a model
-            images[where] = np.rint(np.array(mean) * np.iinfo(images.dtype).max)
-    if fraction < 1:
-        nobody = np.zeros(len(train[0]), np.int64)  # one class: a draw of all images alike
-        train = _take(train, stratified(nobody, fraction, seed=seed, stream=FRACTION))
+        parts = parts | {"train": join([parts["train"], parts["val"]]), "val": parts["val"].take(slice(0))}
+    parts = {name: _resized(part, img_size) for name, part in parts.items()}
+    train = parts["train"].arrays
+    mean, std = channel_statistics(train["images"], train.get("missing"))
+    for part in parts.values():
+        if (missing := part.arrays.get("missing")) is not None:  # what has no data is the mean: 0 for a model
+            part.images[missing] = np.rint(np.array(mean) * np.iinfo(part.images.dtype).max)
+    parts["train"] = parts["train"].fraction(fraction, seed=seed)
+    data_class, part_class = KINDS[card.task]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what these masks mean has been decided, and said, from their files
-        return SegmentationData(
-            name=card.name,
-            train=MaskSet(*train[:2]),
-            val=MaskSet(*val[:2]),
-            test=MaskSet(*test[:2]),
-            class_names=card.class_names,
-            mean=mean,
-            std=std,
-            card=card,
-            source=source,
-            comparable=comparable,
-        )
+        warnings.simplefilter("ignore")  # what masks mean has been decided, and said, from their files
+        final = {
+            name: part_class(**{key: array for key, array in parts[name].arrays.items() if key != "missing"})
+            for name in ("train", "val", "test")
+        }
+        facts = dict(class_names=card.class_names, mean=mean, std=std, card=card, source=source, comparable=comparable)
+        return data_class(name=card.name, **final, **facts)
 
 
-def _draw(count: int, share: float, card: Card, *, seed: int, stream: int) -> np.ndarray:
-    """Which of `count` images are set aside: a random draw, of a stack its last block (neighbours are alike)."""
-    if not card.consecutive:
-        return stratified(np.zeros(count, np.int64), share, seed=seed, stream=stream)
-    return np.arange(count) >= count - share_of(count, share)
+def _parts(raw: dict[str, Arrays], names: tuple[str, ...]) -> dict[str, Part]:
+    """The arrays under their names; where one part says which pixels have no data, all do."""
+    parts = {name: Part(**dict(zip(names, arrays, strict=False))) for name, arrays in raw.items()}
+    if any("missing" in part.arrays for part in parts.values()):
+        for name, part in parts.items():
+            nowhere = {"missing": np.zeros(part.masks.shape, bool)}
+            parts[name] = Part(**(nowhere | part.arrays))
+    return parts
 
 
-def _take(part: Part, which: np.ndarray | slice) -> Part:
-    return tuple(array[which] for array in part)
+def _resized(part: Part, img_size: int | None) -> Part:
+    return Part(
+        **{name: RESIZE[name](array, img_size) if name in RESIZE else array for name, array in vars(part).items()}
+    )
 
 
-def _complete(raw: dict[str, Part]) -> dict[str, Part]:
-    """Parts that all say which pixels have no data, where one of them does."""
-    if all(len(part) == 2 for part in raw.values()):
-        return raw
-    return {name: part if len(part) == 3 else (*part, np.zeros(part[1].shape, bool)) for name, part in raw.items()}
+def _validation(train: Part, share: float, seed: int, card: Card) -> tuple[Part, Part]:
+    drawn = train.drawn(share, seed=seed, stream=VAL, consecutive=card.consecutive)
+    if not set(train.strata[drawn]) <= set(train.strata[~drawn]):
+        some = "some class of " if len(set(train.strata)) > 1 else ""
+        raise ValueError(f"val_fraction={share} leaves no training image of {some}{card.name}; choose a smaller one.")
+    return train.take(~drawn), train.take(drawn)

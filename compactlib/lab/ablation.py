@@ -18,7 +18,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from compactlib import datasets
-from compactlib.datasets.splits import TEST, TEST_SEED, stratified
+from compactlib.datasets.splits import TEST, TEST_SEED
 from compactlib.documents import DocumentError, read_json
 from compactlib.files import atomic_write
 from compactlib.lab import schemas
@@ -167,8 +167,7 @@ class Ablation:
         )
         if self.test_fraction == 1:
             return data
-        drawn = stratified(data.test.labels, self.test_fraction, seed=TEST_SEED, stream=TEST)
-        return replace(data, test=datasets.ImageSet(data.test.images[drawn], data.test.labels[drawn]))
+        return replace(data, test=data.test.split(self.test_fraction, seed=TEST_SEED, stream=TEST)[1])
 
     def build(self, settings: Mapping[str, Any], seed: int) -> nn.Module:
         """The untrained model of a variant."""

@@ -7,8 +7,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from compactlib.datasets import ImageSet, load
-from compactlib.datasets.loading import channel_statistics
+from compactlib.datasets import ImageSet, channel_statistics, load
 from compactlib.datasets.splits import interleaved, stratified
 
 

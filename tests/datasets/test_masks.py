@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from compactlib.datasets import MaskSet, SegmentationData, load
 from compactlib.datasets.cards import Card, read_card
 from compactlib.datasets.images import resize_masks
-from compactlib.datasets.splitting import segmentation_data
+from compactlib.datasets.splitting import data_set
 from compactlib.raster.aerial import AERIAL_CLASSES, aerial
 from compactlib.raster.cells import cells
 
@@ -131,7 +131,7 @@ def card(consecutive: bool) -> Card:
 
 def split(raw, consecutive=True, **arguments):
     arguments = {"fraction": 1.0, "seed": 0, "val_fraction": 0.1, "img_size": None} | arguments
-    return segmentation_data(raw, card(consecutive), source="memory", comparable=False, **arguments)
+    return data_set(raw, card(consecutive), source="memory", comparable=False, **arguments)
 
 
 def numbered(first: int, count: int):
