@@ -1,4 +1,4 @@
-"""Any named arrays of one length are split, thinned and iterated alike: texts, pictures without labels, our own sets."""
+"""Any named arrays of one length are split, thinned and iterated alike: texts, pictures without labels, our own."""
 
 import numpy as np
 import pytest
