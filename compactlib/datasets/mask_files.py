@@ -9,7 +9,7 @@ import numpy as np
 from ..raster.classes import class_ids
 from ..raster.picture import Picture, PictureError, read_picture
 from .errors import BadPair
-from .mask_values import IGNORE, Number
+from .mask_values import IGNORE, Number, value_counts
 
 BITS = 16  # of a channel in a colour's number
 
@@ -38,8 +38,11 @@ class MaskRule:
         if self.named and mask.missing.any():
             for number in self.ids:
                 known |= mask.numbers == number
+        numbers = mask.numbers[known]
+        counts = value_counts(numbers)
+        ids = {number: self.ids[number] for number in counts if number in self.ids}  # few of many classes: faster
         try:
-            out[known] = class_ids(mask.numbers[known], self.ids, name)
+            out[known] = class_ids(numbers, ids if len(ids) == len(counts) else self.ids, name)
         except ValueError as error:
             raise BadPair(str(error)) from error
         return out
@@ -81,8 +84,10 @@ def read_numbers(source: bytes | Path, name: str, channels: int = 0) -> Numbers:
 
 def pack(colours: np.ndarray) -> np.ndarray:
     """Colours (..., 3 or 4) as one uint64 each (...)."""
-    shifts = BITS * np.arange(colours.shape[-1], dtype=np.uint64)[::-1]
-    return (colours.astype(np.uint64) << shifts).sum(axis=-1, dtype=np.uint64)
+    numbers = np.zeros(colours.shape[:-1], np.uint64)
+    for channel in range(colours.shape[-1]):
+        numbers = numbers << np.uint64(BITS) | colours[..., channel].astype(np.uint64)
+    return numbers
 
 
 def unpack(number: int, channels: int) -> tuple[int, ...]:

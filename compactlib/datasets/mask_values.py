@@ -34,7 +34,10 @@ def value_counts(numbers: np.ndarray) -> dict[Number, int]:
     if numbers.dtype.kind == "b" or numbers.dtype in (np.uint8, np.uint16):
         counts = np.bincount(numbers.ravel())
         return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
-    found, counts = np.unique(numbers, return_counts=True)
+    flat = numbers.ravel()
+    starts = np.flatnonzero(np.append(True, flat[1:] != flat[:-1])) if flat.size else np.empty(0, np.int64)
+    found, runs = np.unique(flat[starts], return_inverse=True)  # of runs: masks have long ones, and sorting is slow
+    counts = np.bincount(runs, np.diff(starts, append=flat.size), len(found)).astype(np.int64)
     pairs = zip(found.tolist(), counts.tolist(), strict=True)
     return {int(value) if value == value // 1 else value: count for value, count in pairs if value == value}
 
@@ -71,7 +74,8 @@ def class_values(
                 f"{_unknown(unknown, show, where, first)}; {argument} has {_known(ids, class_names, show)}. Name each "
                 "of them there: a class, or 255 to ignore it."
             )
-        return ClassValues(ids, _absent(counts, ids, class_names, where))
+        named = [value for value in hidden if value in ids]  # a pixel counts where its number has been named
+        return ClassValues(ids, _absent([*counts, *named], ids, class_names, where))
     ids, remarks = _numbers(counts, class_names, frozenset(hidden), never_together, where)
     if unknown := [value for value in counts if value not in ids]:
         raise ValueError(
@@ -166,10 +170,10 @@ def _proposal(found: list[Number], classes: int | None) -> str:
 
 
 def _absent(
-    counts: Mapping[Number, int], ids: Mapping[Number, int], class_names: Sequence[str] | None, where: str
+    found: Collection[Number], ids: Mapping[Number, int], class_names: Sequence[str] | None, where: str
 ) -> tuple[str, ...]:
     """A sentence that names the classes of which there is no pixel."""
-    present = {ids[value] for value in counts}
+    present = {ids[value] for value in found}
     absent = [f"{name!r} ({index})" for index, name in enumerate(class_names or ()) if index not in present]
     if not absent:
         return ()
