@@ -4,7 +4,7 @@ scene, TIFF files read and written by windows, procedural scenes."""
 import importlib
 
 from compactlib.raster.blending import blending_starts, blending_weights, hann_weights
-from compactlib.raster.grid import Block, Grid, stitch
+from compactlib.raster.grid import Block, Blocks, Grid, stitch
 from compactlib.raster.windows import Window, axis_cores, mirror_indices, read_window, windows
 
 # Imported when they are asked for: these modules need tifffile (the extra `spark`), geometry does not.
@@ -20,6 +20,7 @@ _LAZY = {
 
 __all__ = [
     "Block",
+    "Blocks",
     "Counters",
     "Grid",
     "Mosaic",
