@@ -1,6 +1,8 @@
 """A file is there whole or not at all."""
 
+import errno
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -9,7 +11,7 @@ import time
 
 import pytest
 
-from compactlib.files import atomic_open, atomic_write, check_room
+from compactlib.files import atomic_open, atomic_write, check_room, disk_full_named
 
 WRITE_FOR_EVER = """
 import sys
@@ -58,3 +60,41 @@ def test_room_below_the_working_folder(tmp_path, monkeypatch):
     check_room("out/deep", 1)
     with pytest.raises(OSError, match="No room in out/deep: 1,000,000,000,000.0 GB are needed"):
         check_room("out/deep", 10**21)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_named_with_what_to_do(tmp_path, number):
+    with pytest.raises(OSError) as caught, atomic_open(tmp_path / "deep" / "file"):
+        raise OSError(number, os.strerror(number))
+    assert f"No room in {tmp_path / 'deep'} ({os.strerror(number)})" in str(caught.value)
+    assert caught.value.errno == number and "on another disk" in str(caught.value)
+    assert not list((tmp_path / "deep").iterdir())
+
+
+def test_another_error_of_the_system_stays_as_it_is(tmp_path):
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)), disk_full_named(tmp_path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_temporary_names_cannot_be_foreseen_and_follow_no_link(tmp_path, monkeypatch):
+    names = []
+    for _ in range(50):
+        with atomic_open(tmp_path / "file"):
+            names += [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"]
+    random = {name.removeprefix(".file.").removesuffix(".tmp") for name in names}
+    assert len(random) == 50 and str(os.getpid()) not in random and min(map(len, random)) >= 16
+    # Even if it were known: what a link of that name points at is not written to.
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "known")
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / ".file.known.tmp").symlink_to(tmp_path / "precious")
+    with pytest.raises(FileExistsError):
+        atomic_write(tmp_path / "file", "other")
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_file_may_be_read_by_whom_the_umask_lets(tmp_path):
+    before = os.umask(0o027)
+    try:
+        assert atomic_write(tmp_path / "file", "text").stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)

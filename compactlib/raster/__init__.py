@@ -4,7 +4,7 @@ scene, TIFF files read and written by windows, procedural scenes."""
 import importlib
 
 from compactlib.raster.blending import blending_starts, blending_weights, hann_weights
-from compactlib.raster.grid import Block, Grid, stitch
+from compactlib.raster.grid import Block, Blocks, Grid, stitch
 from compactlib.raster.missing import missing_pixels
 from compactlib.raster.windows import Window, axis_cores, look_at_window, mirror_indices, read_window, windows
 
@@ -24,6 +24,7 @@ _LAZY = {
 
 __all__ = [
     "Block",
+    "Blocks",
     "Counters",
     "Grid",
     "Mosaic",

@@ -1,7 +1,8 @@
 """The grid of patches over a scene: where each patch stands, what is read for it, and which pixels it owns."""
 
 import math
-from collections.abc import Iterable, Iterator
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -29,6 +30,42 @@ class Block:
         for row in range(self.row, self.row + self.rows):
             for column in range(self.column, self.column + self.columns):
                 yield row, column
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks(Sequence[Block]):
+    """The blocks of a grid of `shape` (rows, columns of patches), row by row, each made when it is asked for.
+
+    A block has `rows` x `columns` patches, those at the end of a row or a column what is left. down, across: how many
+    blocks there are. Equal to any sequence of the same blocks.
+    """
+
+    shape: tuple[int, int]
+    rows: int
+    columns: int
+
+    @property
+    def down(self) -> int:
+        """Rows of blocks."""
+        return -(-self.shape[0] // self.rows)
+
+    @property
+    def across(self) -> int:
+        """Columns of blocks."""
+        return -(-self.shape[1] // self.columns)
+
+    def __len__(self) -> int:
+        return self.down * self.across
+
+    def __getitem__(self, index: int) -> Block:
+        if isinstance(index, slice):
+            return [self[number] for number in range(len(self))[index]]
+        row, column = divmod(range(len(self))[index], self.across)
+        row, column = row * self.rows, column * self.columns
+        return Block(row, column, min(self.rows, self.shape[0] - row), min(self.columns, self.shape[1] - column))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(operator.eq, self, other))
 
 
 @dataclass(frozen=True)
@@ -128,16 +165,12 @@ class Grid:
         side = -(-at_least // factor) * factor
         return side if side <= max(LARGEST_ALIGNED, at_least) else max(UNALIGNED, at_least)
 
-    def blocks(self, rows: int, columns: int) -> list[Block]:
+    def blocks(self, rows: int, columns: int) -> Blocks:
         """The grid cut into blocks of `rows` x `columns` patches, row by row; those at the end are smaller."""
         for name, value in {"rows": rows, "columns": columns}.items():
             if not isinstance(value, Integral) or value < 1:
                 raise ValueError(f"{name}={value!r}: expected a whole number of patches, 1 or more")
-        return [
-            Block(row, column, min(rows, self.rows - row), min(columns, self.columns - column))
-            for row in range(0, self.rows, rows)
-            for column in range(0, self.columns, columns)
-        ]
+        return Blocks((self.rows, self.columns), int(rows), int(columns))
 
     def block_source(self, block: Block) -> Window:
         """The pixels that the patches of a block need, with their halo."""

@@ -5,8 +5,8 @@ part's Parquet file. So memory is that of a strip and of the decoded tiles below
 """
 
 import json
-import os
-from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,42 +14,43 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compactlib.files import atomic_open
-from compactlib.raster import Block, Grid, Scene, Window, open_scene
+from compactlib.raster import Block, Grid, Scene, Window
 from compactlib.raster.classes import IGNORE, class_ids
 from compactlib.spark.measure import Result, Task
+from compactlib.spark.opened import kept_scene
 
 FACTS = b"compactlib"  # the key of a part's facts in its Parquet metadata
-
-_scenes: OrderedDict[tuple, Scene] = OrderedDict()  # what this worker has open: the last scene and its mask
+COUNTED = ("bytes_read", "decoded_pixels", "decoded_segments")
 
 
 def cut_block(task: Task) -> Result:
-    """Write the part of one block; returns what reading it cost.
+    """Write a part, the patches of one block of a scene; returns what reading it cost, and what is in it.
 
     task: scene, mask (paths; mask may be None), number and name of the scene, grid (as of Grid), block (as of Block),
     nodata, bands, values (pairs of number and class id), cache (bytes of decoded tiles to keep) and part (path of the
-    file). A part that is there is left as it is:
-    the worker that wrote it was killed before it could say so.
+    file). Where blocks are tiny, a part has several: then the task has a list of them, `blocks`. A part that is there
+    is left as it is: the worker that wrote it was killed before it could say so.
     """
-    part = Path(task["part"])
-    grid, block = Grid(**task["grid"]), Block(*task["block"])
-    cost = {"part": part.name, "bytes_read": 0, "decoded_pixels": 0, "decoded_segments": 0, "needed_pixels": 0}
-    if not part.exists():
-        sources = [_open(task["scene"], grid.border, task["cache"], task["bands"], task["nodata"])]
-        sources += [_open(task["mask"], grid.border, task["cache"], as_stored=True)] if task["mask"] else []
-        before = [vars(source.counters).copy() for source in sources]
-        _write(part, task, grid, block, *sources)
-        for source, counts in zip(sources, before, strict=True):
-            for name in ("bytes_read", "decoded_pixels", "decoded_segments"):
-                cost[name] += getattr(source.counters, name) - counts[name]
-            # Strips overlap, and the scene counts their pixels twice; the block needs them once.
-            cost["needed_pixels"] += _pixels_inside(grid, block)
-    return {**cost, "patches": block.rows * block.columns, "bytes": part.stat().st_size}
+    part, blocks = Path(task["part"]), task.get("blocks", [task])
+    cost = {"part": part.name, **dict.fromkeys((*COUNTED, "needed_pixels"), 0)}
+    if part.is_file():
+        facts = read_facts(part)
+    else:
+        with _new_part(part, blocks[0]) as writer:
+            facts = [_cut(writer, block, cost) for block in blocks]
+            writer.add_key_value_metadata({FACTS: json.dumps(facts if len(facts) > 1 else facts[0])})
+    return {**cost, "patches": sum(each["patches"] for each in facts), "bytes": part.stat().st_size, "facts": facts}
 
 
-def read_facts(part: Path) -> dict:
-    """What a part says of itself: patches, low, high, valid and labelled (of its best patch), scene, block, shape."""
-    return json.loads(pq.read_metadata(part).metadata[FACTS])
+def read_facts(part: Path) -> list[dict]:
+    """What a part says of its blocks: patches, low, high, valid and labelled (of the best patch), scene, block, shape.
+
+    ValueError, naming the part, if it cannot be read."""
+    try:
+        facts = json.loads(pq.read_metadata(part).metadata[FACTS])
+    except (pa.ArrowException, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{part} is damaged or no part of patchify ({error}); delete it, and call again") from error
+    return facts if isinstance(facts, list) else [facts]
 
 
 def statistics(patches: np.ndarray, missing: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -77,51 +78,82 @@ def _sums(flat: np.ndarray) -> np.ndarray:
     return flat.sum(1, dtype=np.int64 if flat.dtype.kind == "i" else np.float64)
 
 
-def _write(part: Path, task: Task, grid: Grid, block: Block, scene: Scene, mask: Scene | None = None) -> None:
-    side, channels = grid.size + 2 * grid.halo, scene.shape[2]
-    pixels = np.empty((block.columns, side, side, channels), scene.dtype)
-    labels = None if mask is None else np.empty((block.columns, side, side, 1), np.uint8)
-    empty = None if scene.complete else np.empty((block.columns, side, side, 1), bool)
-    schema = _schema(pixels, labels)
+@contextmanager
+def _new_part(part: Path, block: Task) -> Iterator[pq.ParquetWriter]:
+    """A part to write to, which is there when the `with` block ends well; `block`: one of its blocks."""
+    scene, mask = _sources(block)
+    schema = _schema(block["grid"]["size"] + 2 * block["grid"]["halo"], scene, mask)
     small = [name for name in schema.names if name not in ("pixels", "mask")]
-    facts = []
     with (
         atomic_open(part) as file,
         pa.OSFile(file.name, "wb") as native,  # Arrow writes to it without a copy for Python; `file` flushes it
         pq.ParquetWriter(native, schema, compression="none", use_dictionary=False, write_statistics=small) as writer,
     ):
-        for row in range(block.row, block.row + block.rows):
-            strip = grid.block_source(Block(row, block.column, 1, block.columns))
-            picture, missing = scene.look(strip.y, strip.x, strip.height, strip.width)
-            _gather(picture, grid.step, pixels)
+        yield writer
+
+
+def _cut(writer: pq.ParquetWriter, task: Task, cost: Result) -> dict:
+    """Write the patches of a block, and add what that cost; returns the block's facts."""
+    grid, block = Grid(**task["grid"]), Block(*task["block"])
+    sources = [source for source in _sources(task) if source]
+    before = [vars(source.counters).copy() for source in sources]
+    facts = _write(writer, task, grid, block, *sources)
+    for source, counts in zip(sources, before, strict=True):
+        for name in COUNTED:
+            cost[name] += getattr(source.counters, name) - counts[name]
+        # Strips overlap, and the scene counts their pixels twice; the block needs them once.
+        cost["needed_pixels"] += _pixels_inside(grid, block)
+    return facts
+
+
+def _sources(task: Task) -> tuple[Scene, Scene | None]:
+    """The scene of a block and its mask, which this worker keeps open."""
+    border = "constant" if task["grid"]["border"] == "constant" else "reflect"
+    scene = kept_scene(task["scene"], 0, 0, border, task["cache"], task["bands"], task["nodata"])
+    return scene, kept_scene(task["mask"], 0, 0, border, task["cache"], None, None, True) if task["mask"] else None
+
+
+def _write(
+    writer: pq.ParquetWriter, task: Task, grid: Grid, block: Block, scene: Scene, mask: Scene | None = None
+) -> dict:
+    side, channels = grid.size + 2 * grid.halo, scene.shape[2]
+    pixels = np.empty((block.columns, side, side, channels), scene.dtype)
+    labels = None if mask is None else np.empty((block.columns, side, side, 1), np.uint8)
+    empty = None if scene.complete else np.empty((block.columns, side, side, 1), bool)
+    facts = []
+    for row in range(block.row, block.row + block.rows):
+        strip = grid.block_source(Block(row, block.column, 1, block.columns))
+        picture, missing = scene.look(strip.y, strip.x, strip.height, strip.width)
+        _gather(picture, grid.step, pixels)
+        if missing is not None:
+            _gather(missing[..., None], grid.step, empty)
+        found = statistics(pixels, None if empty is None else empty[..., 0])
+        columns = _coordinates(task["number"], grid, block, row) | found
+        columns["pixels"] = pixels
+        if mask is not None:
+            classes = _labels(mask, strip, grid, task["values"] and dict(task["values"]))
             if missing is not None:
-                _gather(missing[..., None], grid.step, empty)
-            found = statistics(pixels, None if empty is None else empty[..., 0])
-            columns = _coordinates(task["number"], grid, block, row) | found
-            columns["pixels"] = pixels
-            if mask is not None:
-                classes = _labels(mask, strip, grid, task["values"] and dict(task["values"]))
-                if missing is not None:
-                    classes[missing] = IGNORE
-                _gather(classes, grid.step, labels)
-                unknown = np.count_nonzero(labels.reshape(len(labels), -1) == IGNORE, axis=1)
-                columns |= {"mask": labels, "labelled": (1 - unknown / labels[0].size).astype(np.float32)}
-            # From buffers, without a copy; to look at an array itself, Arrow would load pandas into every worker.
-            arrays = [
-                pa.Array.from_buffers(schema.field(name).type, len(values), [None, pa.py_buffer(values)])
-                for name, values in columns.items()
-            ]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-            facts.append({name: columns[name] for name in ("low", "high", "valid", "labelled") if name in columns})
-        writer.add_key_value_metadata({FACTS: json.dumps(_facts(task, grid, block, pixels, facts))})
+                classes[missing] = IGNORE
+            _gather(classes, grid.step, labels)
+            unknown = np.count_nonzero(labels.reshape(len(labels), -1) == IGNORE, axis=1)
+            columns |= {"mask": labels, "labelled": (1 - unknown / labels[0].size).astype(np.float32)}
+        # From buffers, without a copy; to look at an array itself, Arrow would load pandas into every worker.
+        arrays = [
+            pa.Array.from_buffers(writer.schema.field(name).type, len(values), [None, pa.py_buffer(values)])
+            for name, values in columns.items()
+        ]
+        writer.write_table(pa.Table.from_arrays(arrays, schema=writer.schema))
+        facts.append({name: columns[name] for name in ("low", "high", "valid", "labelled") if name in columns})
+    return _facts(task, grid, block, pixels, facts)
 
 
-def _schema(pixels: np.ndarray, labels: np.ndarray | None) -> pa.Schema:
+def _schema(side: int, scene: Scene, mask: Scene | None) -> pa.Schema:
     """Columns of a part; none has missing values."""
     types = dict.fromkeys(("scene", "row", "column"), pa.int32()) | dict.fromkeys(("y", "x"), pa.int64())
-    types |= dict.fromkeys(("low", "high", "mean", "valid"), pa.float32()) | {"pixels": pa.binary(pixels[0].nbytes)}
-    if labels is not None:
-        types |= {"mask": pa.binary(labels[0].nbytes), "labelled": pa.float32()}
+    pixels = side * side * scene.shape[2] * scene.dtype.itemsize
+    types |= dict.fromkeys(("low", "high", "mean", "valid"), pa.float32()) | {"pixels": pa.binary(pixels)}
+    if mask is not None:
+        types |= {"mask": pa.binary(side * side), "labelled": pa.float32()}
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
 
 
@@ -177,16 +209,3 @@ def _pixels_inside(grid: Grid, block: Block) -> int:
     source = grid.block_source(block)
     height = min(source.y + source.height, grid.height) - max(source.y, 0)
     return height * (min(source.x + source.width, grid.width) - max(source.x, 0))
-
-
-def _open(path: str, border: str, cache: int, bands=None, nodata=None, as_stored: bool = False) -> Scene:
-    """The scene of this worker at `path`, opened at its first block and kept."""
-    found = os.stat(path)
-    key = (path, border, cache, repr(bands), repr(nodata), as_stored, found.st_mtime_ns, found.st_size)
-    if key not in _scenes:
-        while len(_scenes) >= 2:
-            _scenes.popitem(last=False)[1].close()
-        border = "constant" if border == "constant" else "reflect"
-        _scenes[key] = open_scene(path, 0, 0, border, cache, bands=bands, nodata=nodata, as_stored=as_stored)
-    _scenes.move_to_end(key)
-    return _scenes[key]

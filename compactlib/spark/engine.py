@@ -25,6 +25,7 @@ def run_tasks(
     *,
     session: "SparkSession | None" = None,
     workers: int | None = None,
+    weights: Sequence[int] | None = None,
     label: str = "tasks",
     progress: bool = True,
 ) -> list[Result]:
@@ -32,9 +33,10 @@ def run_tasks(
 
     function: of a module, or a functools.partial of one, so that a worker can import it; a task may be done more than
     once (a killed worker, a speculative copy) and must give the same each time. Tasks and results are small dicts of
-    values that JSON knows. They start about in their order; on Spark one worker does a run of neighbours. A task's
-    "weight", if it has one, says how much work it is against the others. To each result come seconds, cpu_seconds, pid,
-    host and peak_rss_mb, as measured in the worker.
+    values that JSON knows. `tasks` may make them when they are asked for: each is asked for when it is dealt, on Spark
+    in the worker, to which the sequence itself travels. They start about in their order; on Spark one worker does a run
+    of neighbours. weights: how much work each is against the others; default: a task's "weight", else alike. To each
+    result come seconds, cpu_seconds, pid, host and peak_rss_mb, as measured in the worker.
 
     engine: "spark" or "local" (a process pool); see `choose_engine`. session: Spark's, for engine="spark"; default: the
     active one, else a new local one, which stays. workers: processes of the pool, or of that new session; default: one
@@ -45,7 +47,9 @@ def run_tasks(
     if choose_engine(engine) == "local":
         return run_on_pool(function, tasks, workers, _bar(label, len(tasks), progress))
     session = session or active_or_new(workers)
-    return run_on_spark(function, tasks, session, label, _bar(label, len(tasks), progress))
+    if weights is None:
+        weights = [task.get("weight", 1) for task in tasks]
+    return run_on_spark(function, tasks, weights, session, label, _bar(label, len(tasks), progress))
 
 
 def choose_engine(engine: str) -> str:

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +16,56 @@ from compactlib.files import atomic_write
 
 PACKED = ".model-"  # begins the names of files that a driver writes for its workers, for one call
 _ASKED, _LOCK = "job.json", ".lock"
+LARGEST = 1 << 28  # bytes of a job.json; one of 100,000 scenes has a tenth of it
 
 
 class Job:
     """A job's folder, locked for this process until the `with` block ends.
 
-    folder: where it is. spec: what was asked, as JSON gives it back. resumed: whether an earlier call began it.
+    folder: where it is. spec: what was asked, as JSON gives it back. resumed: whether an earlier call began it. Without
+    a lock it is another user's folder, in which we may read but not write.
     """
 
-    def __init__(self, folder: Path, spec: dict[str, Any], resumed: bool, lock: FileLock):
+    def __init__(self, folder: Path, spec: dict[str, Any], resumed: bool, lock: FileLock | None):
         self.folder, self.spec, self.resumed, self._lock = folder, spec, resumed, lock
 
     def __enter__(self) -> "Job":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.clear_leftovers()
-        self._lock.release()
+        if self._lock is not None:
+            self.clear_leftovers()
+            self._lock.release()
+
+    def will_write(self) -> None:
+        """PermissionError if this user may not write here."""
+        if self._lock is None:
+            raise PermissionError(
+                f"{self.folder}: the job is another user's, and not done; you may not write there. Ask them to call "
+                "again, or choose another folder"
+            )
+
+    def subfolder(self, name: str) -> Path:
+        """A folder in the job's, made if it is not there."""
+        path = self.folder / name
+        if not path.is_dir():
+            self.will_write()
+            if path.exists() or path.is_symlink():
+                raise ValueError(f"{path} is in the way, where the job needs a folder; take it away, and call again")
+            path.mkdir()
+        return path
 
     def clear_leftovers(self) -> None:
         """Remove the temporary files of workers that were killed while they wrote, and packed models."""
-        for leftover in (*self.folder.rglob(".*.tmp"), *self.folder.glob(f"{PACKED}*")):
-            leftover.unlink(missing_ok=True)
+        with os.scandir(self.folder) as entries:
+            folders = [self.folder, *(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))]
+        for folder in folders:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    left = entry.name.startswith(".") and entry.name.endswith(".tmp")
+                    if (left or entry.name.startswith(PACKED)) and not entry.is_dir(follow_symlinks=False):
+                        with suppress(FileNotFoundError, PermissionError):  # who may not remove it need not
+                            os.unlink(entry.path)
 
 
 def open_job(out: str | Path, spec: dict[str, Any]) -> Job:
@@ -43,42 +73,54 @@ def open_job(out: str | Path, spec: dict[str, Any]) -> Job:
 
     spec: what was asked (kind, sources, grid, options), of values that JSON knows; it is written to out/job.json.
     Leftovers of killed workers (`.*.tmp`) are removed. ValueError if `out` is a file, holds files that are no job's,
-    or a job with another spec (it names what differs); RuntimeError if another process is at work there.
+    or a job with another spec (it names what differs); RuntimeError if another process is at work there. Another user's
+    folder, in which this one may not write, gives a job that can only be looked at.
     """
     out = Path(out)
     _check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / _LOCK)
+    # Whoever may write in the folder may hold its lock.
+    lock = FileLock(out / _LOCK, mode=out.stat().st_mode & 0o666)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise RuntimeError(
             f"{out}: another process is at work on this job; wait for it, or choose another folder"
         ) from None
+    except PermissionError:
+        if not is_job(out):
+            raise
+        lock = None
     try:
         spec = json.loads(json.dumps(spec))
-        resumed = (out / _ASKED).exists()
+        resumed = is_job(out)
         if resumed:
             _check_same(out, spec)
         else:
             _check_folder(out)  # again: another job may have come and gone since
             atomic_write(out / _ASKED, json.dumps({**spec, "version": __version__}, indent=1) + "\n")
         job = Job(out, spec, resumed, lock)
-        job.clear_leftovers()
+        if lock is not None:
+            job.clear_leftovers()
     except BaseException:
-        lock.release()
+        if lock is not None:
+            lock.release()
         raise
     return job
 
 
+def is_job(out: str | Path) -> bool:
+    """Whether there is a job in the folder `out`, be it damaged."""
+    return os.path.lexists(Path(out) / _ASKED)
+
+
 def read_job(out: str | Path, kind: str) -> dict[str, Any]:
-    """What was asked of the job in `out`. ValueError if there is none of this kind."""
-    path = Path(out) / _ASKED
-    if not path.is_file():
+    """What was asked of the job in `out`. ValueError if there is none of this kind, or if it is damaged."""
+    if not is_job(out):
         raise ValueError(f"{out}: no job's folder (it has no {_ASKED}); expected one that {kind}() wrote")
-    asked = json.loads(path.read_text(encoding="utf-8"))
-    if asked.get("kind") != kind:
-        raise ValueError(f"{out} holds a job of {asked.get('kind')}(); expected one that {kind}() wrote")
+    asked = _read_asked(Path(out))
+    if asked["kind"] != kind:
+        raise ValueError(f"{out} holds a job of {asked['kind']}(); expected one that {kind}() wrote")
     return asked
 
 
@@ -95,14 +137,20 @@ def as_json(value: Any) -> Any:
 
 
 def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Add rows of the same columns to a CSV file, which is replaced as a whole."""
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    """Add rows to a CSV file, which is replaced as a whole. Rows of an older version may have other columns."""
+    before: list[dict[str, Any]] = []
+    if path.is_file():
+        try:
+            with open(path, newline="", encoding="utf-8", errors="replace") as file:
+                before = [{key: row[key] for key in row if isinstance(key, str)} for row in csv.DictReader(file)]
+        except csv.Error as error:
+            raise ValueError(f"{path} is damaged ({error}); delete it, and call again") from error
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    if not before:
-        writer.writeheader()
-    writer.writerows(rows)
-    atomic_write(path, before + text.getvalue())
+    names = dict.fromkeys(name for row in (before[:1] + rows[:1]) for name in row)
+    writer = csv.DictWriter(text, list(names), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([*before, *rows])
+    atomic_write(path, text.getvalue())
 
 
 def _check_folder(out: Path) -> None:
@@ -117,12 +165,25 @@ def _check_folder(out: Path) -> None:
         )
 
 
+def _read_asked(out: Path) -> dict[str, Any]:
+    """out/job.json, which anybody may have written who shares the folder: an object with a kind."""
+    path = out / _ASKED
+    wrong = "it is no JSON object with a kind"
+    if not path.is_file():  # a folder; a pipe, which would be read for ever
+        wrong = "it is no file"
+    elif path.stat().st_size <= LARGEST:
+        try:
+            asked = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(asked, dict) and isinstance(asked.get("kind"), str):
+                return asked
+        except (ValueError, RecursionError) as error:
+            wrong = str(error)
+    raise ValueError(f"{path} is damaged ({wrong}); choose another folder, or delete this one")
+
+
 def _check_same(out: Path, spec: dict[str, Any]) -> None:
     """Whether the folder's job is the one that is asked now."""
-    try:
-        found = json.loads((out / _ASKED).read_text(encoding="utf-8"))
-    except ValueError:
-        raise ValueError(f"{out / _ASKED} is damaged; choose another folder, or delete this one") from None
+    found = _read_asked(out)
     found.pop("version", None)  # a newer version goes on with an older one's job
     differences = _differences(found, spec)
     if differences:
@@ -142,4 +203,4 @@ def _differences(found: Any, asked: Any, name: str = "") -> list[str]:
         pairs = enumerate(zip(found, asked, strict=True))
         return [line for i, (old, new) in pairs for line in _differences(old, new, f"{name}[{i}]")]
     found, asked = json.dumps(found), json.dumps(asked)  # compared as text: NaN differs from itself
-    return [] if found == asked else [f"{name} is {found} there, {asked} is asked"]
+    return [] if found == asked else [f"{name:.200} is {found:.200} there, {asked:.200} is asked"]

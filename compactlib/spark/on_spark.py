@@ -6,13 +6,13 @@ As an RDD: a DataFrame's plan and its Arrow batches cost twice the time of a sho
 import gc
 import threading
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import accumulate
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from py4j.protocol import Py4JError
 from tqdm.auto import tqdm
 
@@ -24,43 +24,53 @@ if TYPE_CHECKING:
 
 POLL = 0.2  # seconds between two looks at how far the job is
 # A Spark task costs some 20 ms of processor time by itself, so it may hold several of ours; but not many: they are what
-# is lost with a worker, what the progress bar counts, and what the last worker may still have to do.
-PER_CORE, IN_ONE = 3, 4
+# the progress bar counts, and what the last worker may still have to do. Of very many the driver would see to little
+# else than Spark's tasks.
+PER_CORE, IN_ONE, MOST = 3, 4, 10_000
 
 
 def run_on_spark(
-    function: Callable[[Task], Result], tasks: Sequence[Task], session: "SparkSession", label: str, bar: tqdm
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    weights: Sequence[int],
+    session: "SparkSession",
+    label: str,
+    bar: tqdm,
 ) -> list[Result]:
-    """See `run_tasks`. Each Spark task gets a hand of ours."""
-    if not tasks:
+    """See `run_tasks`. Each Spark task gets a hand of ours: their numbers. The sequence `tasks` travels once to each
+    worker, with the function, and makes them there."""
+    if not len(tasks):
         return []
-    count = min(len(tasks), max(PER_CORE * session.sparkContext.defaultParallelism, -(-len(tasks) // IN_ONE)))
-    hands = deal(tasks, count)
-    work = session.sparkContext.parallelize(hands, len(hands)).flatMap(partial(_work, function))
+    hands = deal(weights, hands_of(len(tasks), session.sparkContext.defaultParallelism))
+    work = session.sparkContext.parallelize(hands, len(hands)).flatMap(partial(_work, function, tasks))
     with bar:
         results = dict(_collect(work, label, bar, len(hands)))
     return [results[number] for number in range(len(tasks))]
 
 
-def deal(tasks: Sequence[Task], count: int) -> list[list[tuple[int, Task]]]:
-    """Tasks with their numbers in at most `count` hands of about the same weight, the heaviest hand first.
+def hands_of(tasks: int, cores: int) -> int:
+    """How many hands so many tasks are dealt out in: one for each of few, several in a hand of many."""
+    return min(tasks, max(PER_CORE * cores, min(MOST, -(-tasks // IN_ONE))))
 
-    A hand is a run of tasks that follow each other: a worker keeps what two neighbours share. A task without a weight
-    counts 1.
+
+def deal(weights: Sequence[int], count: int) -> list[range]:
+    """The numbers of tasks of these weights in at most `count` hands of about the same weight, the heaviest hand first.
+
+    A hand is a run of tasks that follow each other: a worker keeps what two neighbours share.
     """
-    weights = [task.get("weight", 1) for task in tasks]
-    ends = list(accumulate(weights))
-    hands: dict[int, list[tuple[int, Task]]] = defaultdict(list)
-    for number, (task, weight, end) in enumerate(zip(tasks, weights, ends, strict=True)):
-        middle = (end - weight / 2) / ends[-1]  # of the task, as a share of all the work
-        hands[number if count == len(tasks) else int(count * middle)].append((number, task))
-    return sorted(hands.values(), key=lambda hand: -sum(weights[number] for number, _ in hand))
+    weights = np.asarray(weights, np.float64)
+    ends = np.cumsum(weights)
+    middles = (ends - weights / 2) / ends[-1]  # of the tasks, as a share of all the work
+    hand = np.arange(len(weights)) if count == len(weights) else (count * middles).astype(np.int64)
+    starts = np.flatnonzero(np.diff(hand, prepend=-1))
+    hands = [range(start, stop) for start, stop in pairwise([*starts.tolist(), len(weights)])]
+    return [hands[number] for number in np.argsort(-np.add.reduceat(weights, starts), kind="stable")]
 
 
-def _work(function: Callable[[Task], Result], hand: list[tuple[int, Task]]) -> Iterator[tuple[int, Result]]:
+def _work(function: Callable[[Task], Result], tasks: Sequence[Task], hand: range) -> Iterator[tuple[int, Result]]:
     """In the worker: the tasks of a hand, one after the other."""
-    for number, task in hand:
-        yield number, measured(function, task)
+    for number in hand:
+        yield number, measured(function, tasks[number])
     if not gc.get_freeze_count():
         # Spark collects garbage after each of its tasks. What this worker has loaded is none: not to look through it
         # saves some 50 ms of processor time each time.

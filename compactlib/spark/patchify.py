@@ -3,20 +3,22 @@
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from compactlib.files import check_room
-from compactlib.raster import Block, Grid, Scene, open_scene, windows
+from compactlib.raster import Block, Blocks, Grid, Scene, open_scene, windows
 from compactlib.raster.classes import IGNORE, class_ids
 from compactlib.spark.cut import cut_block
 from compactlib.spark.engine import choose_engine, run_tasks
-from compactlib.spark.job import append_rows, as_json, file_facts, open_job
+from compactlib.spark.job import append_rows, as_json, file_facts, is_job, open_job, read_job
 from compactlib.spark.manifest import write_manifest
-from compactlib.spark.measure import Result, Task
+from compactlib.spark.measure import Result
+from compactlib.spark.parts import FOLDER, Parts, Source
+from compactlib.spark.tasks import Chosen
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,6 +28,7 @@ SMALL_BLOCK, FEW = 8, 8  # where that gives fewer than 8 tasks, blocks of 8
 ROW_BYTES = 16 << 20  # of the pixels of a row of patches in a block: what a worker holds follows from it
 SAMPLE, SAMPLES = 512, 8  # pixels a side of what is seen of a mask beforehand; how many of them side by side
 CACHE_BYTES = 128 << 20  # of decoded tiles, at most
+TOGETHER = "blocks_in_part"  # in job.json, where it is not 1
 
 
 @dataclass(frozen=True)
@@ -81,47 +84,46 @@ def patchify(
     folder with something else in it, OSError if the disk has no room. TaskError if a task fails.
     """
     engine = choose_engine(engine)
-    nodata, bands, values = (
-        as_json(nodata),
-        as_json(bands),
-        values and sorted((int(v), int(i)) for v, i in values.items()),
-    )
+    nodata, bands = as_json(nodata), as_json(bands)
+    values = None if values is None else sorted((int(value), int(index)) for value, index in values.items())
+    options = {"bands": bands, "nodata": nodata, "values": values}
     scenes, masks = _paths(scene), _paths(mask) if mask is not None else None
     if masks is not None and len(masks) != len(scenes):
         raise ValueError(f"{len(scenes)} scenes and {len(masks)} masks; expected a mask for each scene, or none")
-    grid = {"size": size, "step": step, "halo": halo, "border": border}
-    options = {"bands": bands, "nodata": nodata, "values": values}
-    tasks, patch_bytes = _tasks(scenes, masks, grid, options)
-    grid = {name: tasks[0]["grid"][name] for name in grid}  # as Grid has them: plain numbers
+    sources, kind = _sources(scenes, masks, {"size": size, "step": step, "halo": halo, "border": border}, options)
+    first = vars(sources[0].grid)
+    side = first["size"] + 2 * first["halo"]
+    tasks = Parts(sources, Path(out).absolute() / FOLDER, (side, side, kind[0]), kind[1], _together(out))
     spec = {
         "kind": "patchify",
         "scenes": [file_facts(path) for path in scenes],
         "masks": None if masks is None else [file_facts(path) for path in masks],
-        "grid": grid,
+        "grid": {name: first[name] for name in ("size", "step", "halo", "border")},  # as Grid has them: plain numbers
         **{name: value for name, value in options.items() if value is not None or name == "nodata"},
-        "block": [max(task["block"][side] for task in tasks) for side in (2, 3)],  # parts of other blocks do not fit in
+        # Parts of other blocks do not fit in.
+        "block": [max(getattr(source.blocks[0], side) for source in sources) for side in ("rows", "columns")],
     }
-    parts = Path(out).absolute() / "parts"
-    for task in tasks:
-        task["part"] = str(parts / task["part"])
-    # Before the folder is claimed, so that the next try may ask for something smaller.
-    check_room(out, sum(task["weight"] for task in tasks if not Path(task["part"]).exists()) * patch_bytes)
+    if tasks.together > 1:
+        spec[TOGETHER] = tasks.together
+    patches = tasks.patches()
+    if not is_job(out):  # before the folder is claimed, so that the next try may ask for something smaller
+        check_room(out, int(patches.sum()) * tasks.patch_bytes)
     with open_job(out, spec) as job:
-        parts.mkdir(exist_ok=True)
-        missing = [task for task in tasks if not Path(task["part"]).exists()]
-        # From top to bottom, column by column of blocks: a worker that goes on below has what two blocks share.
-        missing.sort(key=lambda task: (task["number"], task["block"][1], task["block"][0]))
-        results = []
-        if missing:
-            results = run_tasks(
-                cut_block, missing, engine, session=session, workers=workers, label="patchify", progress=progress
-            )
+        job.subfolder(FOLDER)
+        done = tasks.done()
+        if job.resumed:
+            check_room(out, int(patches[~done].sum()) * tasks.patch_bytes)
+        missing, results, made = np.flatnonzero(~done), [], {}
+        if len(missing):
+            options = dict(weights=patches[missing], session=session, workers=workers, label="patchify")
+            results = run_tasks(cut_block, Chosen(tasks, missing), engine, progress=progress, **options)
+            for number, result in zip(missing.tolist(), results, strict=True):
+                made[number] = {"bytes": result["bytes"], "facts": result.pop("facts")}
             results.sort(key=lambda result: result["part"])
             append_rows(job.folder / "tasks.csv", results)
-        manifest = write_manifest(job.folder, [Path(task["part"]) for task in tasks])
-    patches, size_on_disk = (sum(manifest[name].to_pylist()) for name in ("patches", "bytes"))
-    done_before = len(tasks) - len(missing)
-    return Patches(Path(out), len(scenes), patches, len(tasks), size_on_disk, done_before, results)
+        size_on_disk = write_manifest(job, tasks, done, made)
+    total = sum(len(source.grid) for source in sources)
+    return Patches(Path(out), len(scenes), total, len(tasks), size_on_disk, len(tasks) - len(missing), results)
 
 
 def _paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -131,9 +133,11 @@ def _paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
     return paths
 
 
-def _tasks(scenes: list[Path], masks: list[Path] | None, grid: dict, options: dict) -> tuple[list[Task], int]:
-    """A task for each block of each scene, and the bytes of a patch. Checks all that can be seen without decoding."""
-    tasks: list[Task] = []
+def _sources(
+    scenes: list[Path], masks: list[Path] | None, grid: dict, options: dict
+) -> tuple[list[Source], tuple[int, str]]:
+    """The scenes with their blocks; their channels and type. Checks all that can be seen without decoding."""
+    sources: list[Source] = []
     first: tuple | None = None
     for number, path in enumerate(scenes):
         with open_scene(path, bands=options["bands"], nodata=options["nodata"]) as scene:
@@ -147,24 +151,30 @@ def _tasks(scenes: list[Path], masks: list[Path] | None, grid: dict, options: di
                 )
             if masks is not None:
                 _check_mask(masks[number], path, scene, options["values"])
-            common = {
-                "scene": str(path.absolute()),
-                "mask": None if masks is None else str(masks[number].absolute()),
-                "number": number,
-                "name": path.name,
-                "grid": asdict(over),
-                **options,
-            }
-            for block in blocks(over, scene):
-                part = f"scene-{number:03d}-block-{block.row:04d}-{block.column:04d}.parquet"
-                corner = [block.row, block.column, block.rows, block.columns]
-                own = {"block": corner, "weight": block.rows * block.columns, "cache": _cache(over, block, scene)}
-                tasks.append({**common, **own, "part": part})
-    side = grid["size"] + 2 * grid["halo"]
-    return tasks, side**2 * (first[0] * np.dtype(first[1]).itemsize + (masks is not None))
+            sources.append(
+                Source(
+                    scene=str(path.absolute()),
+                    mask=None if masks is None else str(masks[number].absolute()),
+                    number=number,
+                    name=path.name,
+                    grid=over,
+                    blocks=(found := blocks(over, scene)),
+                    options=options,
+                    cache=_cache(over, found[0], scene),
+                )
+            )
+    return sources, first
 
 
-def blocks(grid: Grid, scene: Scene) -> list[Block]:
+def _together(out: str | Path) -> int | None:
+    """Blocks in a part, as the job in the folder `out` has it, which may be of an older version; None without a job."""
+    if not is_job(out):
+        return None
+    found = read_job(out, "patchify").get(TOGETHER, 1)
+    return found if type(found) is int and found > 0 else 1
+
+
+def blocks(grid: Grid, scene: Scene) -> Blocks:
     """The blocks of patches that make the tasks; they depend on the scene's layout only, not on who does the work.
 
     A block starts at a multiple of the TIFF's tile where it can. Strips are decoded over their full width, so a striped

@@ -51,7 +51,7 @@ class PatchDataset(Dataset):
         may_hold = np.asarray(manifest["valid"], np.float64) >= valid
         if self.masks:
             may_hold &= np.asarray(manifest["labelled"], np.float64) >= labelled
-        self.parts = [str(file) for file, keep in zip(manifest["file"].to_pylist(), may_hold, strict=True) if keep]
+        self.parts = manifest["file"].filter(pa.array(may_hold)).unique().to_pylist()
         self._groups: OrderedDict[tuple[int, int], list[np.ndarray]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -135,7 +135,19 @@ class PatchDataset(Dataset):
         return self._index[1]
 
     def _file(self, part: int) -> pq.ParquetFile:
-        return pq.ParquetFile(self.out / self.parts[part], memory_map=True)
+        path, side = self.out / self.parts[part], self.shape[0]
+        kinds = {"pixels": pa.binary(side * side * self.shape[2] * self.dtype.itemsize)}
+        kinds |= {"mask": pa.binary(side * side)} if self.masks else {}
+        try:
+            file = pq.ParquetFile(path, memory_map=True)
+            for name, kind in kinds.items():
+                if file.schema_arrow.field(name).type != kind:
+                    raise ValueError(f"column {name} is {file.schema_arrow.field(name).type}, expected {kind}")
+        except (OSError, pa.ArrowException, ValueError, KeyError) as error:
+            raise ValueError(
+                f"{path} is missing or damaged ({error}); delete it, and the same call of patchify() makes it again"
+            ) from error
+        return file
 
     def _group(self, part: int, group: int) -> list[np.ndarray]:
         """Pixels (n, side, side, C), and with masks labels (n, side, side), of a row group; the last ones are kept."""

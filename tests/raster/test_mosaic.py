@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import struct
+import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
@@ -170,3 +172,44 @@ def test_a_tiff_of_another_layout(tmp_path, options):
         ValueError, match="other.tif cannot be written by many processes: .* make it with create_mosaic"
     ):
         Mosaic(tmp_path / "other.tif")
+
+
+def test_tables_of_millions_of_tiles_are_written_and_read_in_little_memory(tmp_path):
+    path, side = tmp_path / "mosaic.tif", 31_250  # in tiles of 16 as many as 10^6 x 10^6 pixels have in tiles of 512
+    tiles = (side // 16 + 1) ** 2
+    tracemalloc.start()
+    create_mosaic(path, side, side, tile=16)
+    assert tracemalloc.get_traced_memory()[1] < 20e6 < 8 * tiles
+    with Mosaic(path) as mosaic:
+        mosaic.write(side - side % 16, side - side % 16, np.full((2, 2), 7, np.uint8))
+    assert tracemalloc.get_traced_memory()[1] < 100e6  # two tables of 8 bytes a tile; as Python numbers 5 times that
+    tracemalloc.stop()
+    with open(path, "rb") as file:
+        file.seek(-256, os.SEEK_END)
+        assert file.read(1) == b"\7"
+    assert os.stat(path).st_blocks * 512 < 2.2 * 8 * tiles
+
+
+def test_a_mosaic_of_an_older_version_is_written_on(tmp_path):
+    """It had tifffile write every tile."""
+    whole = picture(100, 70)[..., 0]
+    tifffile.imwrite(tmp_path / "old.tif", np.zeros_like(whole), tile=(32, 32), bigtiff=True, align=4096, metadata=None)
+    write_some(tmp_path / "old.tif", whole, corners(whole, 32), 32)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "old.tif"), whole)
+
+
+def test_a_damaged_mosaic_is_refused_in_a_sentence(tmp_path):
+    create_mosaic(tmp_path / "whole.tif", 70, 100, tile=32)
+    head = (tmp_path / "whole.tif").read_bytes()[:600]
+    damaged = [head[:end] for end in range(0, 400, 3)]
+    for at in range(0, 400, 4):  # a number that is too large, or none, at every place in the tags
+        damaged += [head[:at] + struct.pack("<Q", number) + head[at + 8 :] for number in (2**63 + 5, 0)]
+    refused = 0
+    for content in damaged:
+        (tmp_path / "damaged.tif").write_bytes(content)
+        try:
+            Mosaic(tmp_path / "damaged.tif").close()
+        except ValueError as error:
+            assert "damaged.tif cannot be written by many processes" in str(error)
+            refused += 1
+    assert refused > 200

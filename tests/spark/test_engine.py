@@ -4,16 +4,19 @@ import os
 import signal
 import threading
 import time
+import tracemalloc
+from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from compactlib.spark import TaskError, run_tasks
 from compactlib.spark.engine import choose_engine
-from compactlib.spark.on_spark import deal
+from compactlib.spark.on_spark import deal, hands_of
 from tests.spark import faults
 
 
@@ -110,20 +113,49 @@ def test_an_unknown_engine_is_refused():
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=80), st.integers(1, 20))
 def test_hands_are_about_as_heavy_as_one_another(weights, count):
-    hands = deal([{"weight": weight} for weight in weights], min(count, len(weights)))
+    hands = deal(weights, min(count, len(weights)))
     assert len(hands) <= count
-    in_order = sorted([[number for number, _ in hand] for hand in hands])
-    assert list(chain(*in_order)) == list(range(len(weights)))  # each task once, and neighbours in one hand
-    loads = [sum(task["weight"] for _, task in hand) for hand in hands]
+    assert list(chain(*sorted(hands, key=list))) == list(range(len(weights)))  # each task once, neighbours in one hand
+    loads = [sum(weights[number] for number in hand) for hand in hands]
     assert loads == sorted(loads, reverse=True) and loads[-1] > 0
     assert loads[0] <= sum(weights) / min(count, len(weights)) + max(weights)
 
 
-def test_tasks_without_a_weight_count_alike():
-    hands = deal(numbered(8), 3)
-    assert [[number for number, _ in hand] for hand in hands] == [[0, 1, 2], [5, 6, 7], [3, 4]]
+def test_tasks_of_one_weight_are_dealt_in_equal_hands():
+    assert [list(hand) for hand in deal([1] * 8, 3)] == [[0, 1, 2], [5, 6, 7], [3, 4]]
 
 
 def test_as_many_hands_as_tasks_are_one_each():
-    hands = deal([{"weight": weight} for weight in (1, 100, 1, 1)], 4)
-    assert [len(hand) for hand in hands] == [1, 1, 1, 1] and hands[0][0][0] == 1
+    hands = deal([1, 100, 1, 1], 4)
+    assert [len(hand) for hand in hands] == [1, 1, 1, 1] and hands[0][0] == 1
+
+
+class Made(Sequence):
+    """A million tasks; says which of them have been made."""
+
+    def __init__(self, count: int = 10**6):
+        self.count, self.made = count, []
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> dict:
+        self.made.append(number)
+        return {"number": number}
+
+
+def test_a_million_tasks_are_dealt_without_being_made():
+    tracemalloc.start()
+    began = time.perf_counter()
+    hands = deal(np.ones(10**6, np.int32), hands_of(10**6, cores=64))
+    assert time.perf_counter() - began < 5 and tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+    assert sum(map(len, hands)) == 10**6 and len(hands) == 10_000
+
+
+def test_tasks_are_made_where_they_are_dealt(engine):
+    tasks = Made(30)
+    results = run_tasks(faults.loaded, tasks, weights=[1] * 30, **engine)
+    assert [result["doubled"] for result in results] == list(range(0, 60, 2))
+    # Spark's workers make them; the pool's are made here, when they are dealt.
+    assert tasks.made == ([] if engine["engine"] == "spark" else list(range(30)))
