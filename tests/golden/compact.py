@@ -51,7 +51,7 @@ def build(case: GoldenCase) -> CompactTransformer:
     if settings.get("tokenizer") == "patch":  # as in the authors' code, which drops what patches leave over
         settings = {"stride": settings["kernel_size"], "padding": 0} | settings
     if "positional_embedding_actually_used" in case.meta:
-        settings["pos_embed"] = case.meta["positional_embedding_actually_used"]
+        settings["pos_embed"] = case.meta["positional_embedding_actually_used"].removesuffix("(frozen)")
     tokenizer = {key.split(".")[1]: settings.pop(key) for key in list(settings) if key.startswith("tokenizer.")}
     settings["img_size"] = tuple(case.arrays["input"].shape[2:])
     with mock.patch.object(compact_transformer, "ConvTokenizer", partial(ConvTokenizer, **tokenizer)):

@@ -1,6 +1,7 @@
 """U-Net in its two forms, its weight map, and the losses and metrics of a segmentation."""
 
 import timm
+import torch
 from numpy import ndarray
 from torch import Tensor
 
@@ -60,7 +61,8 @@ def unet_values(case: GoldenCase, model: UNet) -> dict[str, object]:
 
 def paper_facts() -> dict[str, object]:
     """The network of Figure 1, counted."""
-    model = timm.create_model("unet_valid")
+    with torch.device("meta"):
+        model = timm.create_model("unet_valid")
     kernels = [(*m.kernel_size, type(m).__name__) for m in model.modules() if type(m).__name__.startswith("Conv")]
     biases = sum(p.numel() for name, p in model.named_parameters() if name.endswith("bias"))
     return {
