@@ -120,3 +120,48 @@ def test_nbgrader_grades_what_students_submit(course):
     ]
     assert len(said) == 1 and "Round down in every epoch" in said[0]
     shutil.rmtree(course / "autograded")
+
+
+def test_what_a_student_deletes_by_mistake_is_put_back(tmp_path):
+    """Two exercises and an open question. Whoever loses a check, but not the answer, has the point."""
+
+    def code(source, *tags):
+        return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)})
+
+    def exercise(name):
+        solved = f"def {name}(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION"
+        return [code(solved, "solution"), code(f"assert {name}(2) == 4", "check")]
+
+    written = nbformat.v4.new_markdown_cell("Because.", metadata={"tags": ["solution"]})
+    lesson = nbformat.v4.new_notebook(cells=[*exercise("double"), code("1 + 1"), *exercise("twice"), written])
+    lesson.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(mark(lesson, "98"), tmp_path / "98_lesson.ipynb")
+    make_course([tmp_path / "98_lesson.ipynb"], tmp_path / "course")
+
+    deleted = {
+        "check": [1],
+        "both checks": [1, 4],
+        "exercise": [0, 1],
+        "exercise 2": [3, 4],
+        "open": [5],
+        "all": range(6),
+    }
+    for student, cells in deleted.items():
+        handed_in = copy.deepcopy(lesson)
+        handed_in.cells = [cell for number, cell in enumerate(handed_in.cells) if number not in cells]
+        target = tmp_path / "course/submitted" / student / "98_lesson/98_lesson.ipynb"
+        target.parent.mkdir(parents=True)
+        nbformat.write(handed_in, target)
+    nbgrader, scores = open_course(tmp_path / "course"), {}
+    for student in deleted:
+        done = nbgrader.autograde("98_lesson", student)
+        assert done["success"], done["log"]
+        with nbgrader.gradebook as book:
+            [notebook] = book.find_submission("98_lesson", student).notebooks
+            scores[student] = {grade.name: grade.auto_score for grade in notebook.grades}
+    by_hand = {"open-98-3": None}
+    first, second = ({"check-98-1": points[0], "check-98-2": points[1], **by_hand} for points in ((0, 1), (1, 0)))
+    right, wrong = first | second | {"check-98-2": 1}, {"check-98-1": 0, "check-98-2": 0, **by_hand}
+    assert scores == {
+        "check": right, "both checks": right, "exercise": first, "exercise 2": second, "open": right, "all": wrong,
+    }  # fmt: skip
