@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from compactlib.files import atomic_write
-from compactlib.raster import Mosaic, Scene, Window
+from compactlib.raster import Counters, Scene, Window
 from compactlib.spark.ensemble import STRIP, Member, predict, softmax, unpack
 from compactlib.spark.measure import Result, Task
+from compactlib.spark.opened import kept_scene
+from compactlib.spark.products import Product
 
 NODATA = 255  # in a mask
 
@@ -20,16 +22,16 @@ NODATA = 255  # in a mask
 class Plan:
     """What the blocks of a job have in common. Paths are absolute.
 
-    scene: path, page, level. models: the file of `ensemble.pack`. nodata: of the scene. mask, probabilities: the
-    mosaics to write into (probabilities may be None).
+    scene: path, page, level. models: the file of `ensemble.pack`. nodata: of the scene. mask, probabilities: where to
+    write (probabilities may be None).
     """
 
     scene: tuple[str, int, int]
     models: str
     nodata: float | None
     batch_size: int | None
-    mask: str
-    probabilities: str | None
+    mask: Product
+    probabilities: Product | None
 
 
 def segment_block(plan: Plan, task: Task) -> Result:
@@ -40,33 +42,43 @@ def segment_block(plan: Plan, task: Task) -> Result:
     was killed while it wrote is written again, with the same bytes.
     """
     marker = Path(task["marker"])
-    if marker.exists():
-        return json.loads(marker.read_text(encoding="utf-8"))
+    if (known := _read_mark(marker)) is not None:
+        return known
     window = Window(*task["window"])
     ensemble = _members(plan.models)
-    with Scene(*plan.scene, "reflect", cache_bytes=0) as scene:  # read once, so there is nothing to keep
-        image = LoadedPart(scene, ensemble, window)
-        cost = vars(scene.counters)
+    scene = kept_scene(*plan.scene)  # without decoded tiles: each block is read once
+    scene.counters.reset()
+    image = LoadedPart(scene, ensemble, window)
+    cost = vars(scene.counters).copy()
     empty = image.without_data(window, plan.nodata)
     mask = np.full((window.height, window.width), NODATA, np.uint8)
     scores = None if empty.all() else predict(ensemble, image.filled(plan.nodata), window, plan.batch_size)
     if scores is not None:
         _most_probable(scores, mask)
         mask[empty] = NODATA
-    with Mosaic(plan.mask) as mosaic:
-        mosaic.write(window.y, window.x, mask)
-        mosaic.flush()
+    plan.mask.write(task["row"], task["column"], window, mask)
     if plan.probabilities:
-        with Mosaic(plan.probabilities) as mosaic:
-            shares = np.zeros((window.height, window.width, mosaic.shape[2]), np.uint8)
-            if scores is not None:
-                _rounded(scores, len(ensemble) == 1, shares)
-                shares[empty] = 0
-            mosaic.write(window.y, window.x, shares)
-            mosaic.flush()
+        shares = np.zeros((window.height, window.width, plan.probabilities.picture.shape[2]), np.uint8)
+        if scores is not None:
+            _rounded(scores, len(ensemble) == 1, shares)
+            shares[empty] = 0
+        plan.probabilities.write(task["row"], task["column"], window, shares)
     result = {"row": task["row"], "column": task["column"], "pixels": window.height * window.width, **cost}
     atomic_write(marker, json.dumps(result) + "\n")
     return result
+
+
+def _read_mark(marker: Path) -> Result | None:
+    """What the mark of a block that is done says; None without one, or with one that no worker wrote."""
+    if not marker.is_file():
+        return None
+    try:
+        known = json.loads(marker.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    expected = {"row", "column", "pixels", *vars(Counters())}
+    same = isinstance(known, dict) and set(known) == expected and all(type(value) is int for value in known.values())
+    return known if same else None
 
 
 class LoadedPart:
