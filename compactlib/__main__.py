@@ -138,6 +138,9 @@ def _add_scene_commands(commands: Any) -> None:
     segment.add_argument("--halo", type=int, help="pixels of context around a tile (default: as the model likes)")
     segment.add_argument("--mode", help="how tiles meet: crop or blend (default: as the model likes)")
     segment.add_argument("--probabilities", action="store_true", help="write a TIFF of probabilities as well")
+    segment.add_argument(
+        "--mosaic", choices=("file", "files"), default="file", help="files: a TIFF for each block, and a VRT of them"
+    )
     segment.add_argument("--batch-size", type=int, help="tiles in one step")
     segment.add_argument("--block", type=int, help="pixels a side of a task, a multiple of 512 (default: 1024 to 2048)")
 

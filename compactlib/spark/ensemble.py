@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from compactlib.files import atomic_open
+from compactlib.files import atomic_write
 from compactlib.models import load_model, read_facts
 from compactlib.raster import Scene, Window
 from compactlib.segmentation import predict_tiled, tiles_source, tiling
@@ -155,19 +155,22 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def pack(folder: Path, ensemble: Sequence[Member]) -> Path:
-    """Write the members for the workers, into a file whose name tells its content from others: a worker keeps what it
-    has loaded. By cloudpickle, because a model's class may stand in a notebook."""
+    """Write the members for the workers, into a file named by the hash of its content: a worker keeps what it has
+    loaded. By cloudpickle, because a model's class may stand in a notebook."""
     packed = io.BytesIO()
     torch.save(list(ensemble), packed, pickle_module=cloudpickle)
-    name = f"{PACKED}{hashlib.sha256(packed.getbuffer()).hexdigest()[:16]}.pt"
-    with atomic_open(folder / name) as file:
-        file.write(packed.getbuffer())
-    return folder / name
+    path = folder / f"{PACKED}{hashlib.sha256(packed.getbuffer()).hexdigest()}.pt"
+    return atomic_write(path, packed.getbuffer())
 
 
 def unpack(path: str | Path) -> list[Member]:
-    """What `pack` wrote in this job: it can run code, so no file from elsewhere is read here."""
-    return torch.load(path, weights_only=False)
+    """What `pack` wrote in this job. Such a file can run code, so its hash has to be that in the name, which the driver
+    told this worker; ValueError where someone has put another file in its place."""
+    path = Path(path)
+    content = path.read_bytes() if path.is_file() else b""
+    if path.name != f"{PACKED}{hashlib.sha256(content).hexdigest()}.pt":
+        raise ValueError(f"{path} is not the file that this job wrote: someone has changed it; call again")
+    return torch.load(io.BytesIO(content), weights_only=False)
 
 
 def _sizes(

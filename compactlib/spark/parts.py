@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from compactlib.raster import Blocks, Grid
 from compactlib.spark.measure import Task
-from compactlib.spark.tasks import files_in
+from compactlib.spark.tasks import files_in, numbers_in, padded
 
 FOLDER = "parts"  # in that of a job
 # A part of its own for each of thousands of tiny blocks costs more than cutting them, and again when it is read.
@@ -150,10 +148,10 @@ class Parts(Sequence[Task]):
     def _indices(self, names: list[str]) -> np.ndarray:
         """The parts of these names; names that no part has are passed over."""
         if self.together > 1:
-            (index,) = _numbers(names, f"part-{_padded('part', 6)}")
+            (index,) = numbers_in(names, rf"part-{padded('part', 6)}\.parquet")
             return index[index < len(self)]
-        number, row, column = _numbers(
-            names, f"scene-{_padded('scene', 3)}-block-{_padded('row', 4)}-{_padded('column', 4)}"
+        number, row, column = numbers_in(
+            names, rf"scene-{padded('scene', 3)}-block-{padded('row', 4)}-{padded('column', 4)}\.parquet"
         )
         known = number < len(self.sources)
         number, row, column = number[known], row[known], column[known]
@@ -164,14 +162,3 @@ class Parts(Sequence[Task]):
         )
         ours = (row % rows == 0) & (row < rows * down) & (column % columns == 0) & (column < columns * across)
         return (np.array(self.firsts)[number] + column // columns * down + row // rows)[ours]
-
-
-def _padded(name: str, digits: int) -> str:
-    """A pattern for a number as it is written with so many digits at least."""
-    return f"(?P<{name}>[0-9]{{{digits}}}|[1-9][0-9]{{{digits},8}})"
-
-
-def _numbers(names: list[str], pattern: str) -> list[np.ndarray]:
-    """The numbers in those of the names that have this pattern, an array for each of its groups."""
-    found = pc.extract_regex(pa.array(names, pa.string()), rf"^{pattern}\.parquet$").drop_null()
-    return [pc.cast(values, pa.int64()).to_numpy() for values in found.flatten()]

@@ -1,19 +1,24 @@
 """A scene of any size -> its mask: every block of the mask has an owner, which writes it and nobody else."""
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from compactlib.files import check_room
-from compactlib.raster import Scene, create_mosaic
+from compactlib.raster import Scene
 from compactlib.raster.missing import Nodata
+from compactlib.raster.vrt import Picture
 from compactlib.spark.engine import choose_engine, run_tasks
-from compactlib.spark.job import append_rows, as_json, file_facts, open_job
-from compactlib.spark.measure import Result, Task
+from compactlib.spark.job import Job, append_rows, as_json, file_facts, open_job
+from compactlib.spark.measure import Result
+from compactlib.spark.products import Product
+from compactlib.spark.segment_tasks import BlockTasks
+from compactlib.spark.tasks import Chosen
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,7 +31,7 @@ BAND = LARGEST_BLOCK**2 // TILE  # the widest block of a striped scene: it holds
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What `segment` made. out: its folder. mask, probabilities: TIFF files (probabilities: None if not asked).
+    """What `segment` made. out: its folder. mask, probabilities: the files to open (probabilities: None if not asked).
 
     classes: how many. blocks: all of them; done_before: those that an earlier call had made. tasks: what each block of
     this call cost (seconds, cpu_seconds, bytes_read, decoded_pixels, needed_pixels, pid, host, peak_rss_mb).
@@ -52,6 +57,7 @@ def segment(
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
     probabilities: bool = False,
+    mosaic: str = "file",
     batch_size: int | None = None,
     block: int | None = None,
     bands: Sequence[int] | None = None,
@@ -68,6 +74,9 @@ def segment(
     std, batch_size: see `predict_tiled`. By default the tiles that suit each model, and the mean and std of its file.
 
     probabilities: write out/probabilities.tif too, a channel per class, uint8, round(255 p), 0 where there is no data.
+    mosaic: "file", or "files" for scenes whose mask would be too large for one: then each block is a TIFF of its own in
+    out/mask/, compressed and georeferenced, and out/mask.vrt shows them as one to GDAL, QGIS and rasterio.
+
     bands: which channels of the scene the model sees, counted from 0; default: all, or those besides alpha where the
     model has one channel less. nodata: the value of pixels without data, or one for each band; default: what the file
     says. A pixel without data (`compactlib.raster.missing` has the rule) gets no class, and the model sees the mean
@@ -88,6 +97,8 @@ def segment(
     from compactlib.spark import ensemble as models
     from compactlib.spark.segment_block import Plan, segment_block
 
+    if mosaic not in ("file", "files"):
+        raise ValueError(f"mosaic={mosaic!r} is unknown; expected 'file' or 'files'")
     engine = choose_engine(engine)
     loaded = models.load(model)
     with _source(scene, bands, as_json(nodata), models.channels(loaded)) as source:
@@ -104,30 +115,32 @@ def segment(
             "block": block,
             "nodata": source.nodata,
         }
+        if mosaic == "files":
+            spec["mosaic"] = mosaic
         folder = Path(out).absolute()
-        products = _products(folder, classes, probabilities)
+        products = _products(folder, source, classes if probabilities else None, mosaic == "files")
+        tasks = BlockTasks(source.shape, block, folder / "blocks")
         # Before the folder is claimed, so that the next try may ask for something smaller.
-        _check_room(products, source)
-        with open_job(out, spec):
-            tasks = _tasks(source.shape, block, folder / "blocks")
-            missing = _missing(tasks, products, source)
+        check_room(folder, sum(product.new_bytes for product in products))
+        with open_job(out, spec) as job:
+            missing = _missing(job, tasks, products)
             results = []
-            if missing:
-                packed = models.pack(folder, ensemble)
-                at_work = [str(product.at_work) for product in products]
+            if len(missing):
                 plan = Plan(
                     scene=source.arguments(border="reflect", cache_bytes=0),  # read once: there is nothing to keep
-                    models=str(packed),
+                    models=str(models.pack(folder, ensemble)),
                     batch_size=batch_size,
-                    mask=at_work[0],
-                    probabilities=at_work[1] if probabilities else None,
+                    mask=products[0],
+                    probabilities=products[1] if probabilities else None,
                 )
-                options = dict(session=session, workers=workers, label="segment", progress=progress)
-                results = run_tasks(partial(segment_block, plan), missing, engine, **options)
+                options = dict(weights=tasks.weights()[missing], session=session, workers=workers, label="segment")
+                function = partial(segment_block, plan)
+                results = run_tasks(function, Chosen(tasks, missing), engine, progress=progress, **options)
                 append_rows(folder / "tasks.csv", results)
             for product in products:
-                if product.at_work.exists():
-                    os.replace(product.at_work, product.path)
+                if len(missing) or not product.path.exists():
+                    job.will_write()
+                    product.finish(tasks)
     made = [Path(out) / product.path.name for product in products]
     return Segmentation(
         Path(out), made[0], made[1] if probabilities else None, classes, len(tasks), len(tasks) - len(missing), results
@@ -143,26 +156,14 @@ def _source(scene: str | Path | Scene, bands: Sequence[int] | None, nodata: Noda
     return Scene(*given.arguments(**changed, **({} if bands is None else {"bands": bands})))
 
 
-@dataclass(frozen=True)
-class _Product:
-    """A file of the result: its path, channels and nodata. While blocks are missing it stands under another name."""
+def _products(folder: Path, scene: Scene, classes: int | None, files: bool) -> list[Product]:
+    """The mask; and, with a number of classes, the probabilities."""
 
-    path: Path
-    channels: int
-    nodata: int | None
+    def product(name: str, channels: int, nodata: int | None) -> Product:
+        picture = Picture((*scene.shape[:2], channels), "uint8", scene.geo, nodata, TILE)
+        return Product(str(folder), name, picture, files)
 
-    @property
-    def at_work(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.part")
-
-    def nbytes(self, shape: Sequence[int]) -> int:
-        tiles = math.prod(-(-side // TILE) for side in shape[:2])
-        return tiles * TILE * TILE * self.channels
-
-
-def _products(folder: Path, classes: int, probabilities: bool) -> list[_Product]:
-    mask = _Product(folder / "mask.tif", 1, 255)
-    return [mask, _Product(folder / "probabilities.tif", classes, None)] if probabilities else [mask]
+    return [product("mask", 1, 255), *([product("probabilities", classes, None)] if classes else [])]
 
 
 def _block(block: int | None, step: int, scene: Scene) -> tuple[int, int]:
@@ -178,31 +179,20 @@ def _block(block: int | None, step: int, scene: Scene) -> tuple[int, int]:
     return block, block
 
 
-def _tasks(shape: Sequence[int], block: tuple[int, int], done: Path) -> list[Task]:
-    """The blocks of a scene, the largest first: none is left for last. `done`: the folder of their markers."""
-    tasks = []
-    for row, y in enumerate(range(0, shape[0], block[0])):
-        for column, x in enumerate(range(0, shape[1], block[1])):
-            window = [y, x, min(block[0], shape[0] - y), min(block[1], shape[1] - x)]
-            marker = done / f"{row:04d}-{column:04d}.json"
-            tasks.append({"row": row, "column": column, "window": window, "marker": str(marker)})
-    return sorted(tasks, key=lambda task: -task["window"][2] * task["window"][3])
-
-
-def _check_room(products: list[_Product], scene: Scene) -> None:
-    """OSError if the disk has no room for the products that are not there yet."""
-    new = [product for product in products if not (product.path.exists() or product.at_work.exists())]
-    check_room(products[0].path.parent, sum(product.nbytes(scene.shape) for product in new))
-
-
-def _missing(tasks: list[Task], products: list[_Product], scene: Scene) -> list[Task]:
-    """The tasks that are not done. At the start, or where somebody took a product away, all of them: files are made."""
-    missing = [task for task in tasks if not Path(task["marker"]).exists()]
-    if all(product.at_work.exists() or (product.path.exists() and not missing) for product in products):
-        return missing
-    for task in tasks:
-        Path(task["marker"]).unlink(missing_ok=True)
+def _missing(job: Job, tasks: BlockTasks, products: list[Product]) -> np.ndarray:
+    """The numbers of the tasks that are not done: all, at the start, or where somebody took the file away."""
+    job.subfolder("blocks")
+    marked = done = tasks.marked()
     for product in products:
-        size = (*scene.shape[:2], product.channels)
-        create_mosaic(product.at_work, *size, tile=TILE, geo=scene.geo, nodata=product.nodata)
-    return tasks
+        done = product.holds(tasks, done)
+    if done.all():
+        return np.flatnonzero(~done)
+    job.will_write()
+    if not all(product.at_work.exists() for product in products):
+        if not products[0].files:
+            done = np.zeros_like(done)
+        for product in products:
+            product.make()
+    for number in np.flatnonzero(marked & ~done):
+        Path(tasks[number]["marker"]).unlink(missing_ok=True)
+    return np.flatnonzero(~done)

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 
 from compactlib.files import atomic_write
-from compactlib.raster import Mosaic, Scene, Window
+from compactlib.raster import Counters, Scene, Window
 from compactlib.raster.missing import LoadedImage
 from compactlib.spark.ensemble import STRIP, Member, predict, softmax, unpack
 from compactlib.spark.measure import Result, Task
+from compactlib.spark.opened import kept_scene
+from compactlib.spark.products import Product
 
 NODATA = 255  # in a mask
 
@@ -21,15 +23,15 @@ NODATA = 255  # in a mask
 class Plan:
     """What the blocks of a job have in common. Paths are absolute.
 
-    scene: the arguments of Scene. models: the file of `ensemble.pack`. mask, probabilities: the mosaics to write into
+    scene: the arguments of Scene. models: the file of `ensemble.pack`. mask, probabilities: where to write
     (probabilities may be None).
     """
 
     scene: tuple
     models: str
     batch_size: int | None
-    mask: str
-    probabilities: str | None
+    mask: Product
+    probabilities: Product | None
 
 
 def segment_block(plan: Plan, task: Task) -> Result:
@@ -40,13 +42,14 @@ def segment_block(plan: Plan, task: Task) -> Result:
     was killed while it wrote is written again, with the same bytes.
     """
     marker = Path(task["marker"])
-    if marker.exists():
-        return json.loads(marker.read_text(encoding="utf-8"))
+    if (known := _read_mark(marker)) is not None:
+        return known
     window = Window(*task["window"])
     ensemble = _members(plan.models)
-    with Scene(*plan.scene) as scene:
-        image = _load(scene, ensemble, window)
-        cost = vars(scene.counters)
+    scene = kept_scene(*plan.scene)  # without decoded tiles: each block is read once
+    scene.counters.reset()
+    image = _load(scene, ensemble, window)
+    cost = vars(scene.counters).copy()
     empty = image.look(window.y, window.x, window.height, window.width)[1]
     empty = np.zeros((window.height, window.width), bool) if empty is None else empty
     mask = np.full((window.height, window.width), NODATA, np.uint8)
@@ -54,17 +57,13 @@ def segment_block(plan: Plan, task: Task) -> Result:
     if scores is not None:
         _most_probable(scores, mask)
         mask[empty] = NODATA
-    with Mosaic(plan.mask) as mosaic:
-        mosaic.write(window.y, window.x, mask)
-        mosaic.flush()
+    plan.mask.write(task["row"], task["column"], window, mask)
     if plan.probabilities:
-        with Mosaic(plan.probabilities) as mosaic:
-            shares = np.zeros((window.height, window.width, mosaic.shape[2]), np.uint8)
-            if scores is not None:
-                _rounded(scores, len(ensemble) == 1, shares)
-                shares[empty] = 0
-            mosaic.write(window.y, window.x, shares)
-            mosaic.flush()
+        shares = np.zeros((window.height, window.width, plan.probabilities.picture.shape[2]), np.uint8)
+        if scores is not None:
+            _rounded(scores, len(ensemble) == 1, shares)
+            shares[empty] = 0
+        plan.probabilities.write(task["row"], task["column"], window, shares)
     result = {"row": task["row"], "column": task["column"], "pixels": window.height * window.width, **cost}
     atomic_write(marker, json.dumps(result) + "\n")
     return result
@@ -76,6 +75,19 @@ def _load(scene: Scene, ensemble: list[Member], window: Window) -> LoadedImage:
     y, x = min(source.y for source in sources), min(source.x for source in sources)
     bottom, right = (max(ends) for ends in zip(*((s.y + s.height, s.x + s.width) for s in sources), strict=True))
     return LoadedImage(*scene.look(y, x, bottom - y, right - x), y, x, scene.shape, scene.nodata)
+
+
+def _read_mark(marker: Path) -> Result | None:
+    """What the mark of a block that is done says; None without one, or with one that no worker wrote."""
+    if not marker.is_file():
+        return None
+    try:
+        known = json.loads(marker.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    expected = {"row", "column", "pixels", *vars(Counters())}
+    same = isinstance(known, dict) and set(known) == expected and all(type(value) is int for value in known.values())
+    return known if same else None
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,8 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from compactlib.spark.measure import Task
 
@@ -37,3 +39,14 @@ def files_in(folder: Path) -> Iterator[list[str]]:
         names = (entry.name for entry in entries if entry.name.isascii() and entry.is_file())
         while some := list(islice(names, AT_ONCE)):
             yield some
+
+
+def padded(name: str, digits: int) -> str:
+    """A pattern for a number of this name, as it is written with so many digits at least."""
+    return f"(?P<{name}>[0-9]{{{digits}}}|[1-9][0-9]{{{digits},8}})"
+
+
+def numbers_in(names: list[str], pattern: str) -> list[np.ndarray]:
+    """The numbers in those of the names that have this pattern, an array for each of its groups."""
+    found = pc.extract_regex(pa.array(names, pa.string()), f"^{pattern}$").drop_null()
+    return [pc.cast(values, pa.int64()).to_numpy() for values in found.flatten()]

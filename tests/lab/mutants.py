@@ -101,7 +101,7 @@ def _changes(parent: ast.AST, field: str, node: Any) -> Iterator[list]:
             yield from (node.body, node.orelse)
         case ast.Break():
             yield [ast.Continue()]
-    if isinstance(node, ast.stmt) or field in ("args", "keywords", "ifs") and not isinstance(node, ast.arg):
+    if isinstance(node, ast.stmt) or (field in ("args", "keywords", "ifs") and not isinstance(node, ast.arg)):
         yield []
     if isinstance(parent, ast.Return) and isinstance(node, ast.expr):
         yield [ast.UnaryOp(ast.USub(), node)]
@@ -110,7 +110,10 @@ def _changes(parent: ast.AST, field: str, node: Any) -> Iterator[list]:
 def bent(function: Callable, first: tuple) -> Iterator[tuple[str, Callable]]:
     """Functions that give `function`, the right answer, other inputs, or give on other results. first: some inputs."""
     for k, value in enumerate(first):
-        yield f"input {k} is always the first one", lambda *a, k=k, v=value: function(*a[:k], copy.deepcopy(v), *a[k + 1 :])
+        yield (
+            f"input {k} is always the first one",
+            lambda *a, k=k, v=value: function(*a[:k], copy.deepcopy(v), *a[k + 1 :]),
+        )
         for name, change in _VIEWS.items():
             yield f"input {k}: {name}", lambda *a, k=k, c=change: function(*a[:k], _seen(c, a[k]), *a[k + 1 :])
         for j in range(k):
@@ -142,14 +145,15 @@ def _nan_in(x: Any) -> Any:
     return x
 
 
-
 _VIEWS: dict[str, Callable] = {
     "first item only": _first_item,
     "backwards": lambda x: x[::-1] if not isinstance(x, torch.Tensor) else x.flip(0),
     "second axis backwards": lambda x: x.flip(1) if isinstance(x, torch.Tensor) else x[:, ::-1],
     "last axis backwards": lambda x: x.flip(-1) if isinstance(x, torch.Tensor) else x[..., ::-1],
     "last axes exchanged": lambda x: x.mT if isinstance(x, torch.Tensor) else x.swapaxes(-1, -2),
-    "reshaped instead of exchanged": lambda x: x.mT.reshape(x.shape) if isinstance(x, torch.Tensor) else x.T.reshape(x.shape),
+    "reshaped instead of exchanged": lambda x: (
+        x.mT.reshape(x.shape) if isinstance(x, torch.Tensor) else x.T.reshape(x.shape)
+    ),
     "second item as the first": lambda x: x[[0, *range(len(x) - 1)]],
     "negative": lambda x: -x,
     "one more": lambda x: x + 1,

@@ -2,7 +2,12 @@
 
 import json
 import math
+import os
+import pickle
 import shutil
+import sys
+import time
+import tracemalloc
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,6 +23,8 @@ from compactlib.raster import create_mosaic, open_scene
 from compactlib.segmentation import predict_tiled
 from compactlib.spark import segment
 from compactlib.spark.measure import measured
+from compactlib.spark.segment_tasks import BlockTasks
+from tests.raster.test_vrt import assembled
 from tests.spark.folders import module
 
 GEO = {
@@ -242,6 +249,97 @@ def test_a_striped_scene_is_made_in_bands(tmp_path, here):
     assert total(bands, "decoded_pixels") < total(squares, "decoded_pixels")
 
 
+@pytest.mark.parametrize("flat", [1000, 2], ids=["one VRT", "a VRT for each row"])
+def test_a_mask_of_many_files_is_the_mask_of_one(ensemble, tmp_path, here, monkeypatch, flat):
+    scene, _, (models, options), _ = ensemble
+    monkeypatch.setattr(module("products"), "FLAT", flat)
+    call = dict(options | {"block": 512}, mosaic="files", **here)
+    done = segment(scene, models, tmp_path / "out", **call)
+    assert (done.mask.name, done.probabilities.name, done.blocks) == ("mask.vrt", "probabilities.vrt", 6)
+    one = segment(scene, models, tmp_path / "one", **options | {"block": 512}, **here)
+    for many, whole in ((done.mask, one.mask), (done.probabilities, one.probabilities)):
+        expected = np.atleast_3d(tifffile.imread(whole))
+        np.testing.assert_array_equal(assembled(many), expected)
+        for row, column in ((0, 1), (1, 2)):
+            with open_scene(many.with_suffix("") / f"{row:04d}_{column:04d}.tif") as part, open_scene(whole) as other:
+                y, x = 512 * row, 512 * column
+                np.testing.assert_array_equal(part[0:512, 0:512], expected[y : y + 512, x : x + 512])
+                assert part.nodata == other.nodata and part.geo[33550] == GEO[33550]
+                assert part.geo[33922][2] == (-x, -y, 0, 600000, 5300000, 0)
+
+    # What somebody took away is made again, and nothing else; a folder of the other kind is another job.
+    before = {path: path.read_bytes() for path in done.out.rglob("*") if path.is_file() and path.name != "tasks.csv"}
+    (done.mask.with_suffix("") / "0000_0002.tif").unlink()
+    (done.probabilities.with_suffix("") / "0001_0001.tif").unlink()
+    done.mask.unlink()
+    again = segment(scene, models, done.out, **call)
+    assert (again.done_before, len(again.tasks)) == (4, 2)
+    assert {path: path.read_bytes() for path in before} == before
+    assert segment(scene, models, done.out, **call).tasks == []
+    for folder, how in ((done.out, "file"), (one.out, "files")):
+        with pytest.raises(ValueError, match="holds another job: mosaic is .* there, .* is asked"):
+            segment(scene, models, folder, **call | {"mosaic": how})
+
+
+def test_a_worker_parses_the_tables_of_tiles_once(tmp_path, scene, here, monkeypatch):
+    """Of the scene and of both mosaics; with each block they would cost a job of millions of tiles years."""
+    parsed = []
+    for name, of in (("read_page", "compactlib.raster.scene"), ("_Layout", "compactlib.raster.mosaic")):
+        original = getattr(sys.modules[of], name)
+        monkeypatch.setattr(sys.modules[of], name, lambda path, *a, o=original: parsed.append(str(path)) or o(path, *a))
+    done = segment(scene, PADDED, tmp_path / "out", block=512, probabilities=True, **here)
+    assert len(done.tasks) == 6 and len(parsed) == 4  # the scene by the driver as well
+    assert sum(task["needed_pixels"] for task in done.tasks) > 610 * 1101 > done.tasks[0]["needed_pixels"]
+
+
+def test_a_mark_that_no_worker_wrote_is_not_believed(tmp_path, scene, here):
+    done = segment(scene, PADDED, tmp_path / "out", block=512, **here)
+    tasks = []
+    for mark, content in zip(
+        sorted((done.out / "blocks").iterdir()), ("[]", "{", '{"row": "0"}', "[" * 9999), strict=False
+    ):
+        mark.write_text(content)
+    with pytest.MonkeyPatch.context() as patched:
+        # The driver asks whether a mark is there; the worker, which may have come late, what it says.
+        patched.setattr(module("segment_tasks").BlockTasks, "marked", lambda self: np.zeros(len(self), bool))
+        patched.setattr(
+            module("segment"), "run_tasks", lambda f, found, *_, **__: tasks.extend(map(f, found)) or [{"row": 0}] * 6
+        )
+        segment(scene, PADDED, tmp_path / "out", block=512, **here)
+    assert [set(task) for task in tasks] == [set(tasks[0])] * 6 and sum(task["pixels"] for task in tasks) == 610 * 1101
+
+
+def test_a_packed_model_that_someone_changed_is_not_opened(tmp_path, scene, here, monkeypatch):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    def swapped(function, tasks, *_, **__):
+        (packed,) = (tmp_path / "out").glob(".model-*")
+        packed.write_bytes(pickle.dumps(Trap()))
+        return [function(task) for task in tasks]
+
+    monkeypatch.setattr(module("segment"), "run_tasks", swapped)
+    with pytest.raises(ValueError, match=r"\.model-[0-9a-f]{64}\.pt is not the file that this job wrote"):
+        segment(scene, PADDED, tmp_path / "out", block=512, engine="local", progress=False)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_mask_of_a_million_blocks_is_planned_in_little_time_and_memory(tmp_path):
+    tracemalloc.start()
+    began = time.process_time()
+    tasks = BlockTasks((10**6, 10**6), (1000, 1000), tmp_path)
+    assert len(tasks) == 10**6 and not tasks.marked().any() and tasks.weights().sum() == 10**12
+    assert time.process_time() - began < 5 and tracemalloc.get_traced_memory()[1] < 200e6
+    tracemalloc.stop()
+    uneven = BlockTasks((2500, 1800), (1000, 1000), tmp_path)
+    windows = [task["window"] for task in uneven]
+    assert windows[:2] == [[0, 0, 1000, 1000], [1000, 0, 1000, 1000]]  # the largest first, else row by row
+    assert windows[2:4] == [[0, 1000, 1000, 800], [1000, 1000, 1000, 800]]
+    assert windows[4:] == [[2000, 0, 500, 1000], [2000, 1000, 500, 800]]
+    assert uneven.weights().tolist() == [window[2] * window[3] for window in windows]
+
+
 class Silent(nn.Module):
     """A model that says nothing about itself."""
 
@@ -274,6 +372,7 @@ class Silent(nn.Module):
         (padded(), {"mean": (1, 2, 3), "std": 1}, "expected 2, one per channel"),
         (padded(), {"block": 700}, "block=700: expected a multiple of 512"),
         (padded(), {"batch_size": 0}, "batch_size=0"),
+        (padded(), {"mosaic": "vrt"}, "mosaic='vrt' is unknown; expected 'file' or 'files'"),
         (padded(), {"engine": "dask"}, "engine='dask' is unknown"),
     ],
 )
