@@ -153,7 +153,8 @@ def _source(scene: str | Path | Scene, bands: Sequence[int] | None, nodata: Noda
     changed = {} if nodata is None else {"nodata": nodata}
     if bands is None and given.bands is None and given.alpha is not None and channels == {given.shape[2] - 1}:
         bands = [band for band in range(given.shape[2]) if band != given.alpha]
-    return Scene(*given.arguments(**changed, **({} if bands is None else {"bands": bands})))
+    changed |= {} if bands is None else {"bands": bands}
+    return given if given is not scene and not changed else Scene(*given.arguments(**changed))
 
 
 def _products(folder: Path, scene: Scene, classes: int | None, files: bool) -> list[Product]:
