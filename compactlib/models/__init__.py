@@ -20,10 +20,13 @@ from compactlib.models.inspection import (
     window_attention_maps,
 )
 from compactlib.models.official import load_imagenet, load_official
+from compactlib.models.pixels import device_and_type, scaling
 from compactlib.models.positions import resize_pos_embed, sine_position_table
+from compactlib.models.registry import register, register_class
 from compactlib.models.resnet_cifar import ResNetCifar
-from compactlib.models.saved import load_model, read_facts, save_model
+from compactlib.models.saved import load_model, metadata, read_facts, save_model
 from compactlib.models.segmentation_variants import SEGMENTATION_VARIANTS
+from compactlib.models.spec import Spec, attach_spec, set_data_facts, spec_of
 from compactlib.models.swin import PatchEmbed, PatchMerging, SwinTransformer
 from compactlib.models.swin_block import (
     SwinBlock,
@@ -36,6 +39,7 @@ from compactlib.models.swin_block import (
 from compactlib.models.swin_unet import BilinearUpsample, PatchExpand, SwinUnet, TransposedConv
 from compactlib.models.tokenizers import ConvTokenizer, PatchTokenizer
 from compactlib.models.unet import DoubleConv, UNet
+from compactlib.models.wrappers import as_named_in, plain_state_dict, runnable, unwrap
 
 __all__ = [
     "BASELINES",
@@ -55,29 +59,42 @@ __all__ = [
     "PatchTokenizer",
     "ResNetCifar",
     "SeqPool",
+    "Spec",
     "SwinBlock",
     "SwinTransformer",
     "SwinUnet",
     "TransposedConv",
     "UNet",
     "WindowAttention",
+    "as_named_in",
+    "attach_spec",
     "attention_maps",
     "count_macs",
     "count_parameters",
+    "device_and_type",
     "eval_mode",
     "find_checkpoint",
     "imagenet_state_dict",
     "load_imagenet",
     "load_model",
     "load_official",
+    "metadata",
     "official_state_dict",
+    "plain_state_dict",
     "pool_weights",
     "read_facts",
+    "register",
+    "register_class",
     "relative_position_index",
     "resize_pos_embed",
+    "runnable",
     "save_model",
+    "scaling",
+    "set_data_facts",
     "shift_mask",
     "sine_position_table",
+    "spec_of",
+    "unwrap",
     "window_attention_maps",
     "window_partition",
     "window_reverse",

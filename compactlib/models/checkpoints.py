@@ -1,16 +1,21 @@
 """The authors' trained weights: where they are, and how they get here."""
 
+import hashlib
+import os
 import pickle
 import urllib.error
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from compactlib.files import atomic_write
 from compactlib.paths import cache_dir, data_dir
 
+UNREADABLE = (RuntimeError, EOFError, pickle.UnpicklingError)  # what torch.load raises for a damaged file, or for code
 SITE = "https://shi-labs.com/projects/cct/checkpoints/"
 SWIN_SITE = "https://github.com/SwinTransformer/storage/releases/download/v1.0.0/"
 # name: where its weights are published (the last part of the file's name says data and epochs)
@@ -45,10 +50,11 @@ def find_checkpoint(name: str) -> Path | None:
     return None
 
 
-def official_state_dict(name: str) -> dict[str, torch.Tensor]:
+def official_state_dict(name: str) -> Mapping[str, torch.Tensor]:
     """The authors' state dict for a named model, downloaded once into the cache.
 
-    Read with `weights_only=True`, so that a file can hold numbers and nothing that runs.
+    Read with `weights_only=True`, so that a file can hold numbers and nothing that runs. A file that somebody put there
+    is never touched; one that was downloaded here and is no longer as it came is downloaded again.
 
     Raises:
         ValueError: the authors published no weights under this name, or the file is damaged or holds more than weights.
@@ -56,19 +62,20 @@ def official_state_dict(name: str) -> dict[str, torch.Tensor]:
     """
     if name not in OFFICIAL:
         raise ValueError(f"no official weights for {name!r}; there are some for: {', '.join(OFFICIAL)}")
-    path = find_checkpoint(name) or _download(OFFICIAL[name], _folders()[-1] / Path(OFFICIAL[name]).name)
+    url = OFFICIAL[name]
+    path = find_checkpoint(name) or _download(url, _folders()[-1] / Path(url).name)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        if path.parent == _folders()[-1]:  # ours to remove: the next call downloads it again
-            path.unlink()
-        raise ValueError(
-            f"{path} is damaged or no file of weights ({error}); download {OFFICIAL[name]} again"
-        ) from error
-    return unwrap(content)
+        return weights_in(_read(path))
+    except UNREADABLE as error:
+        if not _spoilt(path):
+            raise ValueError(
+                f"{path} is damaged or holds more than weights ({error}). The file is left as it is; move it away to "
+                f"have {url} downloaded again, or put a whole one there"
+            ) from error
+    return weights_in(_read(_download(url, path)))
 
 
-def unwrap(content: Mapping) -> Mapping[str, torch.Tensor]:
+def weights_in(content: Mapping) -> Mapping[str, torch.Tensor]:
     """The state dict in what training scripts save: itself, or its "model" or "state_dict" entry."""
     for key in ("model", "state_dict"):
         if isinstance(content.get(key), Mapping):
@@ -93,16 +100,50 @@ def _folders() -> list[Path]:
     return [folder / "checkpoints" for folder in (data_dir(), cache_dir()) if folder]
 
 
+def _read(path: Path) -> Mapping:
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, Mapping):
+        raise EOFError(f"a {type(content).__name__} instead of named weights")
+    return content
+
+
 def _download(url: str, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Fetch `url`, read it once, and only then let it be `path`; its checksum is put beside it. A spoilt download that
+    is there already is kept under another name."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    fresh.parent.mkdir(parents=True, exist_ok=True)
     try:
-        torch.hub.download_url_to_file(url, str(path), progress=True)  # temporary name, then rename
-    except (urllib.error.URLError, OSError) as error:
+        torch.hub.download_url_to_file(url, str(fresh), progress=True)
+        _read(fresh)
+        checksum = _sha256(fresh)
+        if path.exists():
+            names = (path.with_name(f"{path.name}.damaged-{number}") for number in count(1))
+            os.replace(path, next(name for name in names if not name.exists()))
+        os.replace(fresh, path)
+        atomic_write(_checksum_file(path), f"{checksum}  {path.name}\n")
+    except (urllib.error.URLError, OSError, *UNREADABLE) as error:
         raise FileNotFoundError(
             f"the official weights are not on this machine and the download failed ({error}). "
             f"Download {url} elsewhere and put the file at {path}, or build the model with pretrained=False"
         ) from error
+    finally:
+        fresh.unlink(missing_ok=True)
     return path
+
+
+def _spoilt(path: Path) -> bool:
+    """Whether this project has downloaded the file, and it is no longer what came."""
+    noted = _checksum_file(path)
+    return noted.is_file() and noted.read_text(encoding="utf-8").split()[:1] != [_sha256(path)]
+
+
+def _checksum_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def misfits(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> list[str]:

@@ -12,6 +12,8 @@ the named sizes (3.2) in `compact_variants.py`.
 Shapes in comments: b images, n tokens, d = embed_dim, h heads.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -19,6 +21,7 @@ from timm.layers import DropPath, Mlp, to_2tuple
 from torch import Tensor, nn
 
 from compactlib.models.arguments import at_least, one_of
+from compactlib.models.contract import Model, run
 from compactlib.models.positions import is_sine_table, resize_pos_embed, sine_position_table
 from compactlib.models.tokenizers import ConvTokenizer, PatchTokenizer
 
@@ -110,7 +113,7 @@ class MeanPool(nn.Module):
 # ---- The model ------------------------------------------------------------------------------------------------------
 
 
-class CompactTransformer(nn.Module):
+class CompactTransformer(Model):
     """Image classifier of the compact family: images (b, in_chans, H, W) -> logits (b, num_classes).
 
     Args:
@@ -203,12 +206,12 @@ class CompactTransformer(nn.Module):
         grid = self.tokenizer.grid(*x.shape[2:])
         x = self.tokenizer(x)  # (b, c, H, W) -> (b, n, d)
         if self.cls_token is not None:
-            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # (b, n, d) -> (b, 1 + n, d)
+            x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)  # (b, n, d) -> (b, 1 + n, d)
         if self.pos_embed is not None:
             x = x + self._positions(grid)
         x = self.pos_drop(x)
         for block in self.blocks:
-            x = block(x)
+            x = run(block, x, again=self.grad_checkpointing)
         return self.norm(x)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
@@ -228,14 +231,27 @@ class CompactTransformer(nn.Module):
     def reset_classifier(self, num_classes: int) -> None:
         """Replace the last layer by a fresh one with `num_classes` outputs (0: none)."""
         self.num_classes = num_classes
+        self.respec(num_classes=num_classes)
         self.head = nn.Linear(self.embed_dim, num_classes) if num_classes else nn.Identity()
         self.head.apply(_init_weights)
         self.head.to(self.norm.weight)
+
+    def no_weight_decay(self) -> set[str]:
+        """Positions and class token, as in timm's ViT. The authors decay them, and so does `fit`."""
+        return {name for name in ("pos_embed", "cls_token") if getattr(self, name) is not None}
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Groups of weights from the image to the logits, for timm's layer-wise learning rates."""
+        return {
+            "stem": r"^(?:cls_token|pos_embed|tokenizer)",
+            "blocks": [(r"^blocks\.(\d+)", None), (r"^norm", (99999,))],  # 99999: timm's word for "with those before"
+        }
 
     def set_input_size(self, img_size: int | tuple[int, int]) -> None:
         """Make the model take images of another size: a learned embedding is interpolated, a sinusoid made anew."""
         old_grid, new_grid = self.grid_size, self.tokenizer.grid(*to_2tuple(img_size))
         self.img_size = to_2tuple(img_size)
+        self.respec(img_size=self.img_size)
         if self.pos_embed is None or old_grid == new_grid:
             return
         if is_sine_table(self.pos_embed.data):

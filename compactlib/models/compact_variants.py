@@ -8,10 +8,12 @@ follow suit. In the authors' code `cct_*_sine` and `cvt_*_sine` build a learnabl
 lost on its way; here `sine` is sinusoidal.
 """
 
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+
 from compactlib.models.checkpoints import official_state_dict
 from compactlib.models.compact_transformer import CompactTransformer
 from compactlib.models.official import load_official
-from compactlib.models.registry import register
+from compactlib.models.registry import register, register_class
 
 # layers: width, heads, mlp_ratio (Table 5; 12 layers is ViT-Base)
 SIZES = {
@@ -59,5 +61,15 @@ def _load(model: CompactTransformer, name: str) -> CompactTransformer:
     return load_official(model, official_state_dict(name))
 
 
+def _data(name: str) -> dict:
+    """Mean and standard deviation of the images that the authors trained the named model on."""
+    if "_32" not in name:
+        return dict(mean=IMAGENET_DEFAULT_MEAN, std=IMAGENET_DEFAULT_STD)
+    if name.endswith("_c100"):
+        return dict(mean=(0.5071, 0.4867, 0.4408), std=(0.2675, 0.2565, 0.2761))
+    return dict(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))  # CIFAR-10
+
+
 for _name, _arguments in VARIANTS.items():
-    register(_name, CompactTransformer, _arguments, _load)
+    register(_name, CompactTransformer, _arguments, _load, _data(_name))
+register_class("compact_transformer", CompactTransformer)

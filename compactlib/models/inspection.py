@@ -1,7 +1,8 @@
 """Looking into a trained model: attention maps, pooling weights, parameters and multiply-adds.
 
 The attention of the forward pass is a fused operation that never holds its weights. Here they are computed beside it,
-from the query and key that a hook picks up, so that a normal forward pass stays what it is.
+from the query and key that a hook picks up, so that a normal forward pass stays what it is. A model may stand in
+wrappers (torch.compile, DataParallel): what is looked at is inside.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from compactlib.models.compact_transformer import CompactTransformer, SeqPool
 from compactlib.models.swin import SwinEncoder
+from compactlib.models.wrappers import unwrap
 
 
 @torch.no_grad()
@@ -23,7 +25,7 @@ def attention_maps(model: CompactTransformer, images: Tensor) -> Tensor:
     Row i holds how much token i takes from each token, and sums to one. With a class token n is 1 + tokens, and row 0
     is the class token's. Computed in eval mode; the model's mode is put back.
     """
-    maps = []
+    model, maps = unwrap(model), []
 
     def keep(block_attention: nn.Module):
         def hook(_linear: nn.Module, _inputs: tuple, qkv: Tensor) -> None:
@@ -49,6 +51,7 @@ def window_attention_maps(model: SwinEncoder, images: Tensor, stage: int, block:
     holds how much token i takes from each token of its window, and sums to one. Computed in eval mode; the model's mode
     is put back.
     """
+    model = unwrap(model)
     attention = model.layers[stage].blocks[block].attn
     maps = []
 
@@ -71,6 +74,7 @@ def pool_weights(model: CompactTransformer, images: Tensor) -> Tensor:
 
     Raises TypeError for a model without SeqPool.
     """
+    model = unwrap(model)
     if not isinstance(model.pool, SeqPool):
         raise TypeError(f"this model pools with {type(model.pool).__name__}; only pool='seq' has weights to show")
     tokens = _eval_forward(model, model.forward_features, images)
@@ -85,6 +89,7 @@ def count_parameters(model: nn.Module, trainable_only: bool = False) -> int:
 @torch.no_grad()
 def count_macs(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
     """Multiply-adds of convolutions and matrix products, attention too, for one image (channels, height, width)."""
+    model = unwrap(model)
     parameter = next(model.parameters())
     image = torch.zeros(1, *image_shape, device=parameter.device, dtype=parameter.dtype)
     # The counter sees matrix products; the plain form of attention is made of them, the fused kernels are not.

@@ -1,7 +1,11 @@
-"""What the authors call their weights, and what they are called here: one map for each family of models."""
+"""What the authors call their weights, and what they are called here: one map for each family of models.
+
+A class of models registers its own: `@renaming.register` on a function of the model and the authors' names.
+"""
 
 import re
 from collections.abc import Iterable
+from functools import singledispatch
 
 from torch import nn
 
@@ -10,6 +14,7 @@ from compactlib.models.swin import SwinTransformer
 from compactlib.models.swin_unet import SwinUnet
 from compactlib.models.tokenizers import ConvTokenizer
 from compactlib.models.unet import UNet
+from compactlib.models.wrappers import without_wrappers
 
 Rules = list[tuple[str, str]]
 
@@ -63,38 +68,52 @@ SWIN_UNET: Rules = [(r"^swin_unet\.", "")]
 NOT_WEIGHTS = re.compile(r"(^|\.)(attn_mask|relative_position_index|mask_values)$")
 
 
+@singledispatch
 def renaming(model: nn.Module, keys: Iterable[str]) -> dict[str, str]:
     """Authors' name -> name in `model`, for all `keys` that are weights. Unknown names stay as they are.
 
-    Raises TypeError for a model that has no official counterpart.
+    Raises TypeError for a model whose class has registered no rules.
     """
-    plain = _plain(keys)
-    if isinstance(model, CompactTransformer):
-        rules = [*COMPACT, CONV_TOKENIZER if isinstance(model.tokenizer, ConvTokenizer) else PATCH_TOKENIZER]
-    elif isinstance(model, UNet):
-        rules = MILESIAL_UNET if any(name.startswith("inc.") for name in plain.values()) else LISTED_UNET
-    elif isinstance(model, SwinTransformer):
-        return swin_renaming(keys)
-    elif isinstance(model, SwinUnet):
-        rules = SWIN_UNET
-    else:
-        raise TypeError(
-            f"no official weights are known for {type(model).__name__}; expected a CompactTransformer, UNet, "
-            "SwinTransformer or SwinUnet"
-        )
-    return {key: _renamed(name, rules) for key, name in plain.items()}
+    known = [kind.__name__ for kind in renaming.registry if kind is not object]
+    raise TypeError(f"no official weights are known for {type(model).__name__}; expected one of {', '.join(known)}")
+
+
+@renaming.register
+def _compact(model: CompactTransformer, keys: Iterable[str]) -> dict[str, str]:
+    conv = isinstance(model.tokenizer, ConvTokenizer)
+    return by_rules(keys, [*COMPACT, CONV_TOKENIZER if conv else PATCH_TOKENIZER])
+
+
+@renaming.register
+def _unet(model: UNet, keys: Iterable[str]) -> dict[str, str]:
+    keys = list(keys)
+    milesial = any(without_wrappers(key).startswith("inc.") for key in keys)
+    return by_rules(keys, MILESIAL_UNET if milesial else LISTED_UNET)
+
+
+@renaming.register
+def _swin(model: SwinTransformer, keys: Iterable[str]) -> dict[str, str]:
+    return swin_renaming(keys)
+
+
+@renaming.register
+def _swin_unet(model: SwinUnet, keys: Iterable[str]) -> dict[str, str]:
+    """Those of the whole network; or a Swin Transformer's, which has no decoder."""
+    keys = list(keys)
+    return by_rules(keys, SWIN_UNET) if any("layers_up." in key for key in keys) else swin_renaming(keys)
 
 
 def swin_renaming(keys: Iterable[str]) -> dict[str, str]:
     """Name of Swin's authors, or of timm -> name in SwinTransformer, for all `keys` that are weights."""
-    plain = _plain(keys)
-    authors = any(name.startswith("layers.0.downsample.") for name in plain.values())
-    return {key: _renamed(name, [TIMM_HEAD] if authors else [TIMM_HEAD, TIMM_MERGING]) for key, name in plain.items()}
+    keys = list(keys)
+    authors = any(without_wrappers(key).startswith("layers.0.downsample.") for key in keys)
+    return by_rules(keys, [TIMM_HEAD] if authors else [TIMM_HEAD, TIMM_MERGING])
 
 
-def _plain(keys: Iterable[str]) -> dict[str, str]:
-    """The keys that are weights -> the same without what DistributedDataParallel puts in front."""
-    return {key: key.removeprefix("module.") for key in keys if not NOT_WEIGHTS.search(key)}
+def by_rules(keys: Iterable[str], rules: Rules) -> dict[str, str]:
+    """Authors' name -> name here, for all `keys` that are weights: the first rule that matches, else as it is. What
+    DistributedDataParallel or torch.compile put in front is left out."""
+    return {key: _renamed(without_wrappers(key), rules) for key in keys if not NOT_WEIGHTS.search(key)}
 
 
 def _renamed(name: str, rules: Rules) -> str:

@@ -3,11 +3,12 @@
 Stochastic depth of the Swin models is that of the authors' configuration files.
 """
 
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from compactlib.models.checkpoints import imagenet_state_dict
 from compactlib.models.official import load_imagenet, load_official
-from compactlib.models.registry import register
+from compactlib.models.registry import register, register_class
 from compactlib.models.swin import SwinTransformer
 from compactlib.models.swin_unet import SwinUnet
 from compactlib.models.unet import UNet
@@ -36,6 +37,10 @@ def _swin_unet(model: nn.Module, name: str) -> nn.Module:
     return model
 
 
-_LOAD = {UNet: None, SwinTransformer: _swin, SwinUnet: _swin_unet}
+_IMAGENET = dict(mean=IMAGENET_DEFAULT_MEAN, std=IMAGENET_DEFAULT_STD)
+_LOAD = {UNet: (None, None), SwinTransformer: (_swin, _IMAGENET | {"crop_pct": 0.9}), SwinUnet: (_swin_unet, _IMAGENET)}
 for _name, (_class, _arguments) in SEGMENTATION_VARIANTS.items():
-    register(_name, _class, _arguments, _LOAD[_class])
+    register(_name, _class, _arguments, *_LOAD[_class])
+UNet.registry_name = "unet"  # whose arguments are the class's own
+register_class("swin_scratch", SwinTransformer)
+register_class("swin_unet", SwinUnet)

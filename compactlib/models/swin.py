@@ -9,14 +9,20 @@ block with its shifted windows (Section 3.2) is in `swin_block.py`.
 Shapes in comments: b images, H x W tokens of width d.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 from einops import rearrange
 from timm.layers import to_2tuple
 from torch import Tensor, nn
 
 from compactlib.models.arguments import at_least
+from compactlib.models.contract import Model, run
+from compactlib.models.features import Stages
+from compactlib.models.positions import resize_pos_embed
 from compactlib.models.swin_block import SwinBlock, WindowAttention
-from compactlib.models.swin_sizes import stage_grids
+from compactlib.models.swin_sizes import resized_window, stage_grids
 
 # ---- Patch embedding ------------------------------------------------------------------------------------------------
 
@@ -58,6 +64,8 @@ class SwinStage(nn.Module):
     (b, H, W, d) -> whatever `downsample` or `upsample` makes of it; at most one of the two is there.
     """
 
+    grad_checkpointing = False
+
     def __init__(
         self,
         dim: int,
@@ -71,8 +79,7 @@ class SwinStage(nn.Module):
         **block: float | bool,
     ):
         super().__init__()
-        # One window covers the map: nothing to shift.
-        shifts = [0 if min(grid) <= window or i % 2 == 0 else window // 2 for i in range(len(drop_paths))]
+        shifts = self._shifts(grid, window, len(drop_paths))
         self.blocks = nn.ModuleList(
             SwinBlock(dim, grid, num_heads, window, shift, drop_path=rate, **block)
             for shift, rate in zip(shifts, drop_paths, strict=True)
@@ -80,14 +87,29 @@ class SwinStage(nn.Module):
         self.downsample = downsample
         self.upsample = upsample
 
-    def forward(self, x: Tensor) -> Tensor:
+    @staticmethod
+    def _shifts(grid: tuple[int, int], window: int, depth: int) -> list[int]:
+        """The shift of each block; none where one window covers the map."""
+        return [0 if min(grid) <= window or i % 2 == 0 else window // 2 for i in range(depth)]
+
+    def set_grid(self, grid: tuple[int, int], window: int) -> None:
+        """Work on a map of `grid` tokens, in windows of another size."""
+        for block, shift in zip(self.blocks, self._shifts(grid, window, len(self.blocks)), strict=True):
+            block.set_grid(grid, window, shift)
+
+    def attend(self, x: Tensor) -> Tensor:
+        """The blocks alone, (b, H, W, d) -> (b, H, W, d)."""
         for block in self.blocks:
-            x = block(x)
+            x = run(block, x, again=self.grad_checkpointing)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.attend(x)
         change = self.downsample or self.upsample
         return x if change is None else change(x)
 
 
-class SwinEncoder(nn.Module):
+class SwinEncoder(Stages, Model):
     """Patch embedding and stages: what the classifier and Swin-Unet share. The arguments are those of the two.
 
     Images (b, in_chans, *img_size) -> tokens (b, H, W, num_features) of the last stage, after the last norm.
@@ -118,6 +140,7 @@ class SwinEncoder(nn.Module):
         self.img_size = to_2tuple(img_size)
         at_least(1, height=self.img_size[0], width=self.img_size[1])
         self.patch_size, self.in_chans, self.embed_dim = patch_size, in_chans, embed_dim
+        self.window_size = window_size
         self.grids = stage_grids(self.img_size, patch_size, len(depths), window_size)  # (grid, window) of each stage
         self.num_features = embed_dim * 2 ** (len(depths) - 1)
 
@@ -142,19 +165,82 @@ class SwinEncoder(nn.Module):
         dim, heads = self.embed_dim * 2**i, self.num_heads[i]
         return SwinStage(dim, grid, heads, window, self.drop_paths[i], **change, **self.block_settings)
 
+    def set_input_size(self, img_size: int | tuple[int, int] | None = None, window_size: int | None = None) -> None:
+        """Make the model take images of another size, or windows of another side, in place.
+
+        Without `window_size` windows grow with the image, as in timm, where such windows come out even; else they stay
+        as they are. Tables of relative positions are interpolated to the windows, an absolute one to the grid.
+
+        Raises:
+            ValueError: a size that patches or windows do not divide; names sizes that work. Nothing has changed then.
+        """
+        new_size = self.img_size if img_size is None else to_2tuple(img_size)
+        stages = len(self.grids)
+        if window_size is None:
+            window_size = resized_window(self.img_size, new_size, self.patch_size, stages, self.window_size)
+        at_least(1, window_size=window_size)
+        old, self.grids = self.grids, stage_grids(new_size, self.patch_size, stages, window_size)
+        self.img_size, self.window_size = new_size, window_size
+        self.respec(img_size=new_size, window_size=window_size)
+        for i, stage in self.numbered_stages():
+            stage.set_grid(*self.grids[i])
+        if (table := self.absolute_pos_embed) is not None:
+            resized = resize_pos_embed(table.data, old[0][0], self.grids[0][0], 0)
+            self.absolute_pos_embed = nn.Parameter(resized, requires_grad=table.requires_grad)
+
+    def numbered_stages(self) -> Iterator[tuple[int, SwinStage]]:
+        """Each stage with the number of its resolution."""
+        yield from enumerate(self.layers)
+
+    # The stages as timm's `features_only` has them
+
+    @property
+    def feature_info(self) -> list[dict[str, Any]]:
+        """Channels, reduction and name of each stage's map, before it is merged."""
+        return [
+            dict(num_chs=self.embed_dim * 2**i, reduction=self.patch_size * 2**i, module=f"layers.{i}")
+            for i in range(len(self.layers))
+        ]
+
+    def stage_maps(self, x: Tensor) -> Iterator[Tensor]:
+        """Images -> the map of each stage, (b, channels, H, W), in order."""
+        x = self.embed(x)
+        for stage in self.layers:
+            x = stage.attend(x)
+            yield rearrange(x, "b h w d -> b d h w")
+            x = x if stage.downsample is None else stage.downsample(x)
+
+    def keep_stages(self, count: int) -> None:
+        """Drop the stages after the first `count`, the norm and the head."""
+        self.layers, self.norm, self.head = self.layers[:count], nn.Identity(), nn.Identity()
+        self.layers[-1].downsample = None
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Groups of weights from the image to the logits, for timm's layer-wise learning rates. Patch merging belongs
+        to the stage that it makes the map of, as in timm."""
+        merging = [(rf"^layers\.{i}\.downsample", (i + 1,) if coarse else (i + 1, 0)) for i in range(len(self.layers))]
+        blocks = r"^layers\.(\d+)" if coarse else r"^layers\.(\d+)\.blocks\.(\d+)"
+        return {
+            "stem": r"^(?:patch_embed|absolute_pos_embed)",
+            "blocks": [*merging, (blocks, None), (r"^norm\.", (99999,))],  # 99999: timm's "with those before"
+        }
+
     def no_weight_decay(self) -> set[str]:
         """Names of the tables of positions, which the authors do not decay; timm's optimizers ask for them."""
         tables = ("relative_position_bias_table", "absolute_pos_embed")
         return {name for name, _ in self.named_parameters() if name.endswith(tables)}
 
-    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Images -> the last stage's tokens, and the tokens at the start of every stage, each (b, H, W, d)."""
+    def embed(self, x: Tensor) -> Tensor:
+        """Images -> the tokens that enter the first stage, (b, H, W, embed_dim)."""
         self._check_images(x)
         x = self.patch_embed(x)  # (b, c, H P, W P) -> (b, H, W, d)
         if self.absolute_pos_embed is not None:
-            x = x + self.absolute_pos_embed.unflatten(1, x.shape[1:3])
-        x = self.pos_drop(x)
-        starts = []
+            x = x + self.absolute_pos_embed.unflatten(1, self.grids[0][0])
+        return self.pos_drop(x)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Images -> the last stage's tokens, and the tokens at the start of every stage, each (b, H, W, d)."""
+        x, starts = self.embed(x), []
         for stage in self.layers:
             starts.append(x)
             x = stage(x)  # (b, H, W, d) -> (b, H / 2, W / 2, 2 d), the last stage (b, H, W, d)
@@ -166,7 +252,7 @@ class SwinEncoder(nn.Module):
         if tuple(x.shape[2:]) != self.img_size:
             raise ValueError(
                 f"this model was built for images of {self.img_size} pixels, got {tuple(x.shape[2:])}: resize them, "
-                "or build the model with another img_size"
+                f"or call model.set_input_size({tuple(x.shape[2:])})"
             )
 
 
@@ -240,6 +326,7 @@ class SwinTransformer(SwinEncoder):
     def reset_classifier(self, num_classes: int) -> None:
         """Replace the last layer by a fresh one with `num_classes` outputs (0: none)."""
         self.num_classes = num_classes
+        self.respec(num_classes=num_classes)
         self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
         self.head.apply(init_weights)
         self.head.to(self.norm.weight)

@@ -9,7 +9,7 @@ Shapes in comments: b images, H x W tokens of width d, h heads, w windows an ima
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from timm.layers import DropPath, Mlp
+from timm.layers import DropPath, Mlp, resize_rel_pos_bias_table
 from torch import Tensor, nn
 
 # ---- Windows, their shift, and the mask that the shift needs --------------------------------------------------------
@@ -72,6 +72,16 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
         self.proj_drop = nn.Dropout(proj_drop)
 
+    @torch.no_grad()
+    def set_window(self, window: int) -> None:
+        """Take windows of another size: the bias table is interpolated to their offsets, as timm does it."""
+        table, index = self.relative_position_bias_table, relative_position_index(window)
+        if len(index) == len(self.relative_position_index):
+            return
+        resized = resize_rel_pos_bias_table(table.data, (window, window), ((2 * window - 1) ** 2, self.num_heads))
+        self.relative_position_bias_table = nn.Parameter(resized.to(table), requires_grad=table.requires_grad)
+        self.register_buffer("relative_position_index", index.to(table.device), persistent=False)
+
     def bias(self, mask: Tensor | None = None) -> Tensor:
         """B, with the mask (w, n, n) added: (1, h, n, n), or (w, h, n, n) with a mask."""
         n = len(self.relative_position_index)
@@ -101,7 +111,7 @@ class WindowAttention(nn.Module):
     def attend_fused(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """The same by one GPU kernel, which never holds the weights."""
         bias = self.bias(mask)
-        bias = bias.expand(len(q) // len(bias), *bias.shape).flatten(0, 1) if mask is not None else bias
+        bias = bias.expand(q.shape[0] // len(bias), *bias.shape).flatten(0, 1) if mask is not None else bias
         return F.scaled_dot_product_attention(q, k, v, bias, dropout_p=self.attn_drop if self.training else 0.0)
 
 
@@ -130,13 +140,19 @@ class SwinBlock(nn.Module):
         drop_path: float,
     ):
         super().__init__()
-        self.window, self.shift = window, shift
         self.norm1 = nn.LayerNorm(dim)
         self.attn = WindowAttention(dim, window, num_heads, qkv_bias=qkv_bias, attn_drop=attn_drop, proj_drop=drop)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = Mlp(dim, int(dim * mlp_ratio), act_layer=nn.GELU, drop=drop)
         self.drop_path = DropPath(drop_path)
-        self.register_buffer("attn_mask", shift_mask(*grid, window, shift) if shift else None, persistent=False)
+        self.set_grid(grid, window, shift)
+
+    def set_grid(self, grid: tuple[int, int], window: int, shift: int) -> None:
+        """Work on a map of `grid` tokens, in windows of another size."""
+        self.window, self.shift = window, shift
+        self.attn.set_window(window)
+        mask = shift_mask(*grid, window, shift).to(self.norm1.weight) if shift else None
+        self.register_buffer("attn_mask", mask, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop_path(self.shifted_windows(self.norm1(x)))

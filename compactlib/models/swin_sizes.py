@@ -24,6 +24,15 @@ def stage_grids(img_size: Size, patch_size: int, stages: int, window: int) -> li
     return [(grid, min(window, *grid)) for grid in grids]
 
 
+def resized_window(old_size: Size, new_size: Size, patch_size: int, stages: int, window: int) -> int:
+    """The side of the windows for another image size: grown with the image where such windows come out even, else as
+    it was."""
+    grown = {window * new // old for new, old in zip(new_size, old_size, strict=True)}
+    scaled = max(1, min(grown))
+    works = len(grown) == 1 and _problem(new_size, patch_size, stages, scaled) is None
+    return scaled if works else window
+
+
 def nearest_img_sizes(img_size: Size, patch_size: int, stages: int, window: int) -> list[Size]:
     """Sizes around `img_size` that work, smaller ones first; squares for a square."""
 

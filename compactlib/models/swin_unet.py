@@ -8,7 +8,8 @@ Shapes in comments: b images, H x W tokens of width d.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from compactlib.models.arguments import at_least, one_of
-from compactlib.models.swin import SwinEncoder, init_weights
+from compactlib.models.swin import SwinEncoder, SwinStage, init_weights
 
 # ---- 3.5 Decoder: three ways to a finer grid (Table 3) --------------------------------------------------------------
 
@@ -148,7 +149,7 @@ class SwinUnet(SwinEncoder):
         self.num_classes = num_classes
         self.repeats_grey = in_chans == 3
         self.skips = skips
-        self.stride = math.lcm(*(patch_size * 2**i * window for i, (_, window) in enumerate(self.grids)))
+        self.stride = self._stride()
 
         # Decoder: from the bottleneck up, stage `last - k` of the encoder seen in the mirror.
         up = UPSAMPLING[upsample]
@@ -176,6 +177,39 @@ class SwinUnet(SwinEncoder):
             x = layer(x)  # (b, H, W, d) -> (b, 2 H, 2 W, d / 2), but the last
         return self.norm_up(x)
 
+    def set_input_size(self, img_size: int | tuple[int, int] | None = None, window_size: int | None = None) -> None:
+        super().set_input_size(img_size, window_size)
+        self.stride = self._stride()
+
+    set_input_size.__doc__ = SwinEncoder.set_input_size.__doc__
+
+    def numbered_stages(self) -> Iterator[tuple[int, SwinStage]]:
+        """Each stage of encoder and decoder with the number of its resolution."""
+        yield from super().numbered_stages()
+        yield from ((len(self.layers) - 1 - k, stage) for k, stage in enumerate(self.layers_up) if k)
+
+    def keep_stages(self, count: int) -> None:
+        """Drop the stages of the encoder after the first `count`, and the decoder."""
+        super().keep_stages(count)
+        self.layers_up, self.concat_back_dim = nn.ModuleList(), nn.ModuleList()
+        self.norm_up = self.up = self.output = nn.Identity()
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Groups of weights from the image to the logits, for timm's layer-wise learning rates."""
+        stage = r"^layers_up\.(\d+)\."
+        decoder = [(r"^(?:layers_up|concat_back_dim)\.(\d+)", None)]
+        if not coarse:
+            decoder = [
+                (r"^concat_back_dim\.(\d+)\.", (0,)),
+                (rf"{stage}blocks\.(\d+)", None),
+                (rf"{stage}upsample", (99999,)),  # timm's word for "with those before"
+                (stage, (0,)),
+            ]
+        return super().group_matcher(coarse) | {"decoder": [*decoder, (r"^norm_up", (99999,))]}
+
+    def _stride(self) -> int:
+        return math.lcm(*(self.patch_size * 2**i * window for i, (_, window) in enumerate(self.grids)))
+
     def classify(self, x: Tensor) -> Tensor:
         """The 1 x 1 convolution `output` for tokens (..., d) -> (..., num_classes)."""
         return F.linear(x, self.output.weight.flatten(1))
@@ -192,4 +226,5 @@ class SwinUnet(SwinEncoder):
         """Replace the last layer by a fresh one with `num_classes` outputs."""
         at_least(1, num_classes=num_classes)
         self.num_classes = num_classes
+        self.respec(num_classes=num_classes)
         self.output = nn.Conv2d(self.embed_dim, num_classes, 1, bias=False).to(self.output.weight)

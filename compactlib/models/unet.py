@@ -12,6 +12,8 @@ Shapes in comments: b images, c channels of a level, H x W its pixels.
 """
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,8 @@ from timm.layers import to_2tuple
 from torch import Tensor, nn
 
 from compactlib.models.arguments import at_least, one_of
+from compactlib.models.contract import Model, run
+from compactlib.models.features import Stages
 
 NORMS = ("batch", "group", "instance", "none")
 
@@ -68,7 +72,7 @@ class Up(nn.Module):
         return self.conv(torch.cat([skip, x], dim=1))  # (b, c_skip + c, ...) -> (b, c_out, ...)
 
 
-class UNet(nn.Module):
+class UNet(Stages, Model):
     """Segmentation: images (b, in_chans, H, W) -> logits (b, num_classes, H - 2 margin, W - 2 margin).
 
     Args:
@@ -151,19 +155,22 @@ class UNet(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Images (b, in_chans, H, W) -> the last map of the expansive path, (b, width, H - 2 margin, W - 2 margin)."""
+        skips = list(self.stage_maps(x))
+        x = skips.pop()  # the deepest map is where the expansive path starts
+        for step in self.decoder:
+            x = run(step, x, skips.pop(), again=self.grad_checkpointing)
+        return x
+
+    def stage_maps(self, x: Tensor) -> Iterator[Tensor]:
+        """Images -> the map of each level of the contracting path, (b, channels, H', W'), in order."""
         self._check_images(x)
         # Convolutions run fastest on channels last. `contiguous(memory_format=...)` would leave one channel as it is.
         x = x.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
-        skips = []
         for level, convs in enumerate(self.encoder):
-            x = convs(F.max_pool2d(x, 2) if level else x)
+            x = run(convs, F.max_pool2d(x, 2) if level else x, again=self.grad_checkpointing)
             if level >= self.depth - 1:
                 x = self.dropout(x)
-            skips.append(x)
-        skips.pop()  # the deepest map is where the expansive path starts
-        for step in self.decoder:
-            x = step(x, skips.pop())
-        return x
+            yield x
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.forward_features(x))
@@ -176,8 +183,30 @@ class UNet(nn.Module):
         """Replace the last layer by a fresh one with `num_classes` outputs."""
         at_least(1, num_classes=num_classes)
         self.num_classes = num_classes
+        self.respec(num_classes=num_classes)
         self.head = nn.Conv2d(self.width, num_classes, 1).to(self.head.weight)
         _init_weights(self.head)
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Groups of weights from the image to the logits, for timm's layer-wise learning rates: a level, a group."""
+        return {"stem": r"^encoder\.0\.", "encoder": r"^encoder\.(\d+)", "decoder": r"^decoder\.(\d+)"}
+
+    @property
+    def feature_info(self) -> list[dict[str, Any]]:
+        """Channels, reduction and name of each level of the contracting path."""
+        return [
+            dict(num_chs=convs.conv2.out_channels, reduction=2**level, module=f"encoder.{level}")
+            for level, convs in enumerate(self.encoder)
+        ]
+
+    def keep_stages(self, count: int) -> None:
+        """Drop the levels after the first `count`, the expansive path and the head."""
+        self.encoder, self.decoder, self.head = self.encoder[:count], nn.ModuleList(), nn.Identity()
+
+    @property
+    def default_size(self) -> int:
+        """Side of images that suits the model, or is near one that does: the paper's 572 pixels unpadded, else 256."""
+        return 256 if self.padded else 572
 
     # Which sizes work
 

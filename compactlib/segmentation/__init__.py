@@ -19,6 +19,7 @@ from compactlib.segmentation.metrics import (
 )
 from compactlib.segmentation.tiled import predict_tiled, tiles_source
 from compactlib.segmentation.weights import (
+    balanced_class_weights,
     border_term,
     cell_distances,
     class_balance,
@@ -33,6 +34,7 @@ __all__ = [
     "Augmentation",
     "ThresholdBaseline",
     "augment",
+    "balanced_class_weights",
     "border_term",
     "cell_distances",
     "class_balance",

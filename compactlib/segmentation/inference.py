@@ -1,13 +1,12 @@
 """A segmentation model asked about windows of an image: what it takes, what it gets, what it answers."""
 
 from collections.abc import Sequence
-from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from compactlib.models import eval_mode
+from compactlib.models import device_and_type, eval_mode, runnable, scaling, unwrap
 from compactlib.raster import Window, look_at_window
 
 WHITE = {"uint8": 255, "uint16": 65535}  # floats are taken as they are
@@ -16,7 +15,7 @@ WHITE = {"uint8": 255, "uint16": 65535}  # floats are taken as they are
 class WindowModel:
     """`model` in eval mode on its device, as a function of windows of `image`; within `with`, which puts the mode back.
 
-    Raises ValueError if the model cannot take the image's channels or numbers.
+    Raises ValueError if the model cannot take the image's channels or numbers, or has weights of several number types.
     """
 
     def __init__(
@@ -24,8 +23,8 @@ class WindowModel:
     ):
         check_image(model, image)
         self.model, self.image = model, image
-        first = next((p for p in chain(model.parameters(), model.buffers()) if p.is_floating_point()), torch.empty(0))
-        self.device, self.dtype = first.device, first.dtype
+        self.device, self.dtype = device_and_type(model)
+        self.run = runnable(model)
         self.white = WHITE.get(_type_name(image), 1)
         self.mean, self.std = self._per_channel(mean, std, image.shape[2])
 
@@ -57,23 +56,34 @@ class WindowModel:
                 unknown = torch.from_numpy(missing).to(self.device)[None]
                 unknown = unknown | ~picture.isfinite() if values.dtype.kind == "f" else unknown
                 picture.masked_fill_(unknown, 0)
-        scores = self.model(x.to(self.dtype))
-        if not isinstance(scores, Tensor) or scores.ndim != 4 or len(scores) != len(x):
-            what = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
-            raise ValueError(f"the model answered with {what}; expected class scores ({len(x)}, classes, h, w)")
-        return scores.float().cpu()
+        return check_answer(self.run(x.to(self.dtype)), len(x)).float().cpu()
 
     def _per_channel(self, mean, std, channels: int) -> tuple[Tensor, Tensor] | tuple[None, None]:
         if (mean is None) != (std is None):
             raise ValueError("mean and std belong together; give both or none")
         if mean is None:
             return None, None
-        mean, std = (torch.as_tensor(v, dtype=torch.float32, device=self.device).reshape(-1, 1, 1) for v in (mean, std))
-        if {len(mean), len(std)} - {1, channels}:
+        counts = [torch.as_tensor(value).numel() for value in (mean, std)]
+        if set(counts) - {1, channels}:
             raise ValueError(
-                f"mean and std have {len(mean)} and {len(std)} numbers; expected {channels}, one per channel"
+                f"mean and std have {counts[0]} and {counts[1]} numbers; expected {channels}, one per channel"
             )
-        return mean, std
+        return scaling(mean, std, self.device)
+
+
+def check_answer(scores: Tensor, batch: int, size: Sequence[int] | None = None) -> Tensor:
+    """`scores` themselves; ValueError unless they are (batch, classes, h, w), of `size` (h, w) if it is given."""
+    if not isinstance(scores, Tensor) or scores.ndim != 4 or len(scores) != batch:
+        what = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
+        raise ValueError(f"the model answered with {what}; expected class scores ({batch}, classes, h, w)")
+    if size is not None and tuple(scores.shape[2:]) != tuple(size):
+        (height, width), (h, w) = scores.shape[2:], size
+        raise ValueError(
+            f"for {h} x {w} pixels the model gave scores of {height} x {width}; expected as many as pixels: enlarge "
+            "them in the model (torch.nn.functional.interpolate); or, if it has no padding, let its attribute `margin` "
+            "say how many pixels it loses on each side"
+        )
+    return scores
 
 
 def check_image(model: nn.Module, image) -> None:
@@ -86,7 +96,7 @@ def check_image(model: nn.Module, image) -> None:
     if dtype not in WHITE and not dtype.startswith("float"):
         raise ValueError(f"an image of type {dtype}; expected uint8, uint16, or floats as the model takes them")
     channels = attribute(model, "in_chans")
-    grey = shape[2] == 1 and getattr(model, "repeats_grey", False)
+    grey = shape[2] == 1 and getattr(unwrap(model), "repeats_grey", False)
     if channels and shape[2] != channels and not grey:
         raise ValueError(f"an image of {shape[2]} channels; the model has in_chans={channels}")
 
@@ -98,7 +108,7 @@ def _type_name(image) -> str:
 
 
 def attribute(model: nn.Module, name: str) -> int | None:
-    """A number that our models say about themselves (margin, stride, in_chans, num_classes), also through the wrapper
-    of DataParallel; None from other models."""
-    value = getattr(getattr(model, "module", model), name, None)  # an nn.Conv2d has a stride, too: a tuple
+    """A number that our models say about themselves (margin, stride, in_chans, num_classes), also through wrappers;
+    None from other models."""
+    value = getattr(unwrap(model), name, None)  # an nn.Conv2d has a stride, too: a tuple
     return value if isinstance(value, int) else None

@@ -82,33 +82,33 @@ def focal_loss(
     return loss.sum() / counted.sum().clamp(min=1)
 
 
-def _ce(logits: Tensor, target: Tensor, pixel_weights: Tensor | None = None) -> Tensor:
-    return cross_entropy(logits, target, pixel_weights=pixel_weights)
+def _ce(logits: Tensor, target: Tensor, pixel_weights: Tensor | None = None, weight: Weights = None) -> Tensor:
+    return cross_entropy(logits, target, weight, pixel_weights)
 
 
-def _dice(logits: Tensor, target: Tensor, pixel_weights: Tensor | None = None) -> Tensor:
+def _dice(logits: Tensor, target: Tensor, pixel_weights: Tensor | None = None, weight: Weights = None) -> Tensor:
     if pixel_weights is not None:
         raise ValueError('loss "dice" has no pixel weights; leave them out or choose "weighted_ce" or "dice_ce"')
-    return dice_loss(logits, target)
+    return dice_loss(logits, target, weight)
 
 
-def _focal(logits: Tensor, target: Tensor, pixel_weights: Tensor | None = None) -> Tensor:
-    return focal_loss(logits, target, pixel_weights=pixel_weights)
+def _focal(logits: Tensor, target: Tensor, pixel_weights: Tensor | None = None, weight: Weights = None) -> Tensor:
+    return focal_loss(logits, target, alpha=weight, pixel_weights=pixel_weights)
 
 
-def _dice_ce(logits: Tensor, target: Tensor, pixel_weights: Tensor | None = None) -> Tensor:
-    return dice_ce_loss(logits, target, pixel_weights=pixel_weights)
+def _dice_ce(logits: Tensor, target: Tensor, pixel_weights: Tensor | None = None, weight: Weights = None) -> Tensor:
+    return dice_ce_loss(logits, target, weight=weight, pixel_weights=pixel_weights)
 
 
-def _weighted_ce(logits: Tensor, target: Tensor, pixel_weights: Tensor | None = None) -> Tensor:
+def _weighted_ce(logits: Tensor, target: Tensor, pixel_weights: Tensor | None = None, weight: Weights = None) -> Tensor:
     if pixel_weights is None:
         raise ValueError('loss "weighted_ce" needs pixel_weights (see weight_map); without them choose "ce"')
-    return cross_entropy(logits, target, pixel_weights=pixel_weights)
+    return cross_entropy(logits, target, weight, pixel_weights)
 
 
-Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+Loss = Callable[[Tensor, Tensor, Tensor | None, Weights], Tensor]
 
-# What a recipe can name: (logits, target, pixel_weights=None) -> scalar.
+# What a recipe can name: (logits, target, pixel_weights=None, weight=None) -> scalar; weight: one number per class.
 LOSSES: dict[str, Loss] = {
     "ce": _ce,
     "weighted_ce": _weighted_ce,

@@ -66,14 +66,22 @@ def swin_unet_scores(pred: Mask, target: Mask) -> tuple[float, float]:
 def confusion(pred: Mask, target: Mask, num_classes: int) -> Tensor:
     """Pixel counts int64 (k, k) of class ids of one shape: row = true class, column = predicted; truth 255 is left out.
 
-    Tensors stay on their device. Counts of batches may be added.
+    Tensors stay on their device. Counts of batches may be added. ValueError for numbers that are no class ids: floats
+    (probabilities have to be made classes first), and ids outside 0 to k - 1.
     """
     from torchmetrics.functional.classification import multiclass_confusion_matrix  # here: it takes seconds to import
 
     pred, target = (  # a tensor cannot look at an array from behind, as a flipped one does
-        (torch.as_tensor(ids) if isinstance(ids, Tensor) else torch.from_numpy(np.ascontiguousarray(ids))).long()
+        torch.as_tensor(ids) if isinstance(ids, Tensor) else torch.from_numpy(np.ascontiguousarray(ids))
         for ids in (pred, target)
     )
+    for name, ids in {"prediction": pred, "truth": target}.items():
+        if ids.is_floating_point() or ids.is_complex():
+            raise ValueError(
+                f"the {name} is {ids.dtype}; expected whole class ids (of scores take .argmax(axis=-1), of "
+                "whole numbers .astype(int))"
+            )
+    pred, target = pred.long(), target.long()
     if pred.shape != target.shape:
         raise ValueError(f"prediction of shape {tuple(pred.shape)} and truth of shape {tuple(target.shape)} differ")
     counted = target != 255

@@ -6,11 +6,15 @@ from itertools import islice, product
 
 import numpy as np
 import torch
+from timm.layers import to_2tuple
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from compactlib.models import unwrap
 from compactlib.raster import Window, axis_cores, blending_starts, blending_weights, mirror_indices
 from compactlib.segmentation.inference import WindowModel, attribute
+
+Side = int | tuple[int, int]  # of a square in pixels, or (height, width)
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,8 @@ class Span:
 def predict_tiled(
     model: nn.Module,
     image,
-    tile: int,
-    halo: int,
+    tile: Side,
+    halo: Side,
     mode: str = "crop",
     *,
     mean: float | Sequence[float] | None = None,
@@ -42,7 +46,8 @@ def predict_tiled(
 ) -> np.ndarray:
     """Class scores float32 (H, W, classes) of an image (H, W, C); the model sees tile + 2 * halo pixels a side of it.
 
-    tile: side of what is kept of each tile. halo: context read on each side of it. image: anything that gives NumPy
+    tile: side of what is kept of each tile, or (height, width) for a model of rectangles. halo: context read on each
+    side of it, or (above and below, left and right). image: anything that gives NumPy
     arrays when sliced (array, memmap, zarr); only the windows at hand are read. uint8 is divided by 255, uint16 by
     65535, floats are taken as they are; then (x - mean) / std, if given.
 
@@ -67,7 +72,7 @@ def predict_tiled(
     """
     _check_numbers(tile, halo, mode, align, batch_size)
     run = WindowModel(model, image, mean, std)
-    side, window = tile + 2 * halo, _checked_window(window, image)
+    side, window = _read_size(tile, halo), _checked_window(window, image)
     _check_side(model, tile, halo, mode)
     _check_out(out, window, attribute(model, "num_classes"))
     rows, columns = tile_spans(model, image.shape, tile, halo, mode, align, window)
@@ -75,16 +80,16 @@ def predict_tiled(
 
     first, done = True, 0
     with run, tqdm(total=len(rows) * len(columns), desc="tiles", disable=not progress) as bar:
-        while batch := list(islice(tiles, batch_size or max(1, 512 * 512 // side**2))):
-            # (b, k, side, side), or tile for an unpadded model
-            scores = run([Window(down.source, across.source, side, side) for down, across in batch])
+        while batch := list(islice(tiles, batch_size or max(1, 512 * 512 // (side[0] * side[1])))):
+            # (b, k, *side), or *tile for an unpadded model
+            scores = run([Window(down.source, across.source, *side) for down, across in batch])
             if first:
                 _check_scores(scores, tile, halo, mode)
                 _check_out(out, window, scores.shape[1])
                 if out is None:
                     out = np.zeros((window.height, window.width, scores.shape[1]), np.float32)
                 elif mode == "blend":
-                    _clear(out, side)
+                    _clear(out, side[0])
                 first = False
             for score, (down, across) in zip(scores, batch, strict=True):
                 _put(out, score if mode == "blend" else _middle(score, tile), down, across)
@@ -96,14 +101,14 @@ def predict_tiled(
 
 
 def tile_spans(
-    model: nn.Module, shape: Sequence[int], tile: int, halo: int, mode: str, align: int | None, window: Window
+    model: nn.Module, shape: Sequence[int], tile: Side, halo: Side, mode: str, align: int | None, window: Window
 ) -> tuple[list[Span], list[Span]]:
     """The rows and the columns of the tiles of an image of this shape that touch `window`; see `predict_tiled`."""
-    align = align or attribute(model, "stride") or 1
-    step = _step(model, tile, align, max(shape[:2]))
-    align = align if step % align == 0 else 1
+    grid = align or attribute(model, "stride") or 1
 
-    def axis(length: int, start: int, stop: int) -> list[Span]:
+    def axis(length: int, tile: int, halo: int, start: int, stop: int) -> list[Span]:
+        step = _step(model, tile, grid, max(shape[:2]))
+        align = grid if step % grid == 0 else 1
         if mode == "crop":
             tiles, lead, weights = axis_cores(length, tile, step), halo, {}
         else:
@@ -117,15 +122,21 @@ def tile_spans(
             if first < stop and last > start
         ]
 
-    rows = axis(shape[0], window.y, window.y + window.height)
-    return rows, axis(shape[1], window.x, window.x + window.width)
+    (tile_h, tile_w), (halo_h, halo_w) = to_2tuple(tile), to_2tuple(halo)
+    rows = axis(shape[0], tile_h, halo_h, window.y, window.y + window.height)
+    return rows, axis(shape[1], tile_w, halo_w, window.x, window.x + window.width)
 
 
-def tiles_source(model: nn.Module, shape: Sequence[int], tile: int, halo: int, mode: str, window: Window) -> Window:
+def _read_size(tile: Side, halo: Side) -> tuple[int, int]:
+    """Height and width of what the model sees at once."""
+    (tile_h, tile_w), (halo_h, halo_w) = to_2tuple(tile), to_2tuple(halo)
+    return tile_h + 2 * halo_h, tile_w + 2 * halo_w
+
+
+def tiles_source(model: nn.Module, shape: Sequence[int], tile: Side, halo: Side, mode: str, window: Window) -> Window:
     """The part of an image of this shape that `predict_tiled(..., window=window)` reads: to load it at once."""
-    side, spans = tile + 2 * halo, tile_spans(model, shape, tile, halo, mode, None, window)
-    ends = []
-    for length, axis in zip(shape, spans, strict=False):
+    spans, ends = tile_spans(model, shape, tile, halo, mode, None, window), []
+    for length, axis, side in zip(shape, spans, _read_size(tile, halo), strict=False):
         pixels = mirror_indices(axis[0].source, axis[-1].source + side, length)
         ends.append((int(pixels.min()), int(pixels.max()) + 1))
     (top, bottom), (left, right) = ends
@@ -140,10 +151,11 @@ def _span(source: int, first: int, last: int, weights: np.ndarray | None, start:
     return Span(source, taken, slice(low - start, high - start), weights)
 
 
-def _middle(score: Tensor, tile: int) -> Tensor:
+def _middle(score: Tensor, tile: Side) -> Tensor:
     """The part of scores (k, h, w) that is kept: all of an unpadded model's, the core of a padded one's."""
-    edge = (score.shape[-1] - tile) // 2
-    return score[:, edge : edge + tile, edge : edge + tile]
+    height, width = to_2tuple(tile)
+    top, left = (score.shape[-2] - height) // 2, (score.shape[-1] - width) // 2
+    return score[:, top : top + height, left : left + width]
 
 
 def _put(out: np.ndarray, score: Tensor, down: Span, across: Span) -> None:
@@ -177,39 +189,48 @@ def _step(model: nn.Module, tile: int, align: int, longest: int) -> int:
     return tile  # global attention: no step would be exact
 
 
-def _check_numbers(tile: int, halo: int, mode: str, align: int | None, batch_size: int | None) -> None:
+def _check_numbers(tile: Side, halo: Side, mode: str, align: int | None, batch_size: int | None) -> None:
     least = {"tile": (tile, 1), "halo": (halo, 0), "align": (align, 1), "batch_size": (batch_size, 1)}
     for name, (value, low) in least.items():
         if value is None and name in ("align", "batch_size"):
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-            raise ValueError(f"{name}={value!r}: expected a whole number, {low} or more")
+        pair = isinstance(value, (tuple, list)) and len(value) == 2 and name in ("tile", "halo")
+        for number in value if pair else [value]:
+            if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < low:
+                raise ValueError(f"{name}={value!r}: expected a whole number, {low} or more")
     if mode not in ("crop", "blend"):
         raise ValueError(f"mode={mode!r} is unknown; choose 'crop' (exact, for unpadded models) or 'blend'")
 
 
-def _check_side(model: nn.Module, tile: int, halo: int, mode: str) -> None:
+def _check_side(model: nn.Module, tile: Side, halo: Side, mode: str) -> None:
     """Whether the model takes tile + 2 * halo pixels and answers for what is wanted, as far as it says so."""
-    side, margin, fixed = tile + 2 * halo, attribute(model, "margin"), getattr(model, "img_size", None)
-    if margin and halo != margin:
+    model, side, halos = unwrap(model), _read_size(tile, halo), to_2tuple(halo)
+    margin, fixed = attribute(model, "margin"), getattr(model, "img_size", None)
+    given = f"tile={tile} and halo={halo} give the model {_words(side)}"
+    if margin and halos != (margin, margin):
         raise ValueError(f"halo={halo}: the model loses {margin} pixels on each side of its input; use halo={margin}")
     if margin and mode == "blend":
         raise ValueError(
             "mode='blend' needs a model with padding; this one loses a margin, and mode='crop' is exact for it"
         )
-    if fixed and tuple(fixed) != (side, side):
+    if fixed and tuple(fixed) != side:
+        best = tuple(max(1, length - 2 * h) for length, h in zip(fixed, halos, strict=True))
         raise ValueError(
-            f"tile={tile} and halo={halo} give the model {side} pixels a side; it takes {fixed[0]} x {fixed[1]}: use "
-            f"tile={max(1, fixed[0] - 2 * halo)} with this halo"
+            f"{given}; it takes {fixed[0]} x {fixed[1]}: use tile={best[0] if best[0] == best[1] else best} with this "
+            "halo"
         )
     if hasattr(model, "nearest_sizes"):
-        sizes = [size for size in model.nearest_sizes(side) if size]
-        works = [str(size - 2 * halo) for size in sizes if size > 2 * halo]
-        if side not in sizes:
-            raise ValueError(
-                f"tile={tile} and halo={halo} give the model {side} pixels a side, which it cannot take; the nearest "
-                f"tiles that work with this halo: {' and '.join(works)}"
-            )
+        for length, h in zip(side, halos, strict=True):
+            sizes = [size for size in model.nearest_sizes(length) if size]
+            works = [str(size - 2 * h) for size in sizes if size > 2 * h]
+            if length not in sizes:
+                raise ValueError(
+                    f"{given}, which it cannot take; the nearest tiles that work with this halo: {' and '.join(works)}"
+                )
+
+
+def _words(size: Sequence[int]) -> str:
+    return f"{size[0]} pixels a side" if size[0] == size[1] else f"{size[0]} x {size[1]} pixels"
 
 
 def _checked_window(window: Window | None, image) -> Window:
@@ -230,14 +251,14 @@ def _check_out(out, window: Window, classes: int | None) -> None:
         raise ValueError(f"out is {out.dtype} {tuple(out.shape)}; expected floats {shape}")
 
 
-def _check_scores(scores: Tensor, tile: int, halo: int, mode: str) -> None:
+def _check_scores(scores: Tensor, tile: Side, halo: Side, mode: str) -> None:
     """The first answer shows what a model that says nothing about itself does with its input."""
-    side, found = tile + 2 * halo, tuple(scores.shape[2:])
-    if found == (side, side) or (found == (tile, tile) and mode == "crop"):
+    (height, width), (h, w), found = _read_size(tile, halo), to_2tuple(tile), tuple(scores.shape[2:])
+    if found == (height, width) or (found == (h, w) and mode == "crop"):
         return
-    margin = (side - found[0]) // 2
+    margin = (height - found[0]) // 2
     hint = f"; if it has no padding, use mode='crop' and halo={margin}" if margin > 0 else ""
     raise ValueError(
-        f"for {side} x {side} pixels the model gave scores of {found[0]} x {found[1]}; expected as many as pixels, or "
-        f"in mode 'crop' the {tile} x {tile} in the middle{hint}"
+        f"for {height} x {width} pixels the model gave scores of {found[0]} x {found[1]}; expected as many as pixels, "
+        f"or in mode 'crop' the {h} x {w} in the middle{hint}"
     )

@@ -1,5 +1,7 @@
 """U-Net's pixel weights: classes in balance, and narrow borders between cells made heavy (paper, Section 3)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy import ndarray
 from scipy.ndimage import distance_transform_edt, find_objects, minimum_filter
@@ -32,6 +34,18 @@ def class_balance(labels: ndarray) -> ndarray:
     if share in (0, 1):
         return np.ones(labels.shape, np.float32)
     return np.where(cell, 0.5 / share, 0.5 / (1 - share)).astype(np.float32)
+
+
+def balanced_class_weights(counts: Sequence[int] | ndarray) -> ndarray:
+    """Weight of each class that gives all classes the same total: n / (k count), float64 (k,), of n pixels.
+
+    counts: pixels of each of the k classes. This is scikit-learn's compute_class_weight("balanced"). ValueError for a
+    class without a pixel, which has no such weight.
+    """
+    counts = np.asarray(counts, np.float64)
+    if absent := np.flatnonzero(counts == 0).tolist():
+        raise ValueError(f"no pixel is of class {', '.join(map(str, absent))}: it has no balanced weight")
+    return counts.sum() / (len(counts) * counts)
 
 
 def border_term(labels: ndarray, w0: float = 10, sigma: float = 5, border: str = "everywhere") -> ndarray:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from torch import nn
 
+from compactlib.models import unwrap
 from compactlib.raster import Window
-from compactlib.segmentation.inference import WindowModel, attribute, check_image
-from compactlib.segmentation.tiled import predict_tiled
+from compactlib.segmentation.inference import WindowModel, attribute, check_answer, check_image
+from compactlib.segmentation.tiled import Side, predict_tiled
 
 
 def predict_image(
@@ -22,31 +23,42 @@ def predict_image(
 ) -> np.ndarray:
     """Class scores float32 (H, W, classes) of an image (H, W, C) of any size, the way that suits the model.
 
-    Unpadded (model.margin): exact tiles. Fixed size (model.img_size): blended tiles that overlap by a quarter. Else in
-    one pass, mirrored up to a multiple of model.stride; where a side is above `max_tile`, in blended tiles of about
-    max_tile pixels that overlap by a quarter. The image, mean, std, out and progress are those of `predict_tiled`.
+    Unpadded (model.margin): exact tiles. Fixed size (model.img_size): one pass for an image of this size, else blended
+    tiles that overlap by a quarter. Else in one pass, mirrored up to a multiple of model.stride; where a side is above
+    `max_tile`, in blended tiles of about max_tile pixels that overlap by a quarter. The image, mean, std, out and
+    progress are those of `predict_tiled`.
+
+    The model may be in half precision or bfloat16, and in wrappers (torch.compile, DataParallel). ValueError for one
+    that does not take the image, or whose scores are not as many as the pixels.
     """
     check_image(model, image)
     tile, halo, mode = tiling(model, image.shape, max_tile)
-    if halo == 0 and max(image.shape[:2]) <= tile and not getattr(model, "img_size", None):
+    fixed, size = getattr(unwrap(model), "img_size", None), image.shape[:2]
+    if fixed and mode == "blend" and tuple(fixed) == tuple(size):
+        return _one_pass(model, image, mean, std, out)
+    if not fixed and halo == 0 and max(size) <= tile:
         return _one_pass(model, image, mean, std, out)  # not square, as a tile would be
     return predict_tiled(model, image, tile, halo, mode, mean=mean, std=std, out=out, progress=progress)
 
 
-def tiling(model: nn.Module, shape: Sequence[int], max_tile: int = 1024) -> tuple[int, int, str]:
-    """(tile, halo, mode) for `predict_tiled` that suit the model and an image of this shape (H, W, ...).
+def tiling(model: nn.Module, shape: Sequence[int], max_tile: int = 1024) -> tuple[Side, Side, str]:
+    """(tile, halo, mode) for `predict_tiled` that suit the model and an image of this shape (H, W, ...). Tile and halo
+    are pairs (height, width) for a model of rectangles only.
 
     Unpadded (model.margin): exact tiles of about max_tile pixels. Fixed size (model.img_size): blended tiles that
     overlap by a quarter. Else one tile that holds the image or, where a side is above max_tile, blended tiles that
     overlap by a quarter, for which the model sees about max_tile pixels a side.
     """
     margin, stride = attribute(model, "margin") or 0, attribute(model, "stride") or 1
-    fixed, longest = getattr(model, "img_size", None), max(shape[:2])
+    fixed, longest = getattr(unwrap(model), "img_size", None), max(shape[:2])
     if margin:
+        if fixed and fixed[0] != fixed[1]:
+            return (fixed[0] - 2 * margin, fixed[1] - 2 * margin), margin, "crop"
         tile = fixed[0] - 2 * margin if fixed else _unpadded_tile(model, min(longest, max_tile), margin)
         return tile, margin, "crop"
     if fixed and fixed[0] != fixed[1]:
-        raise ValueError(f"the model takes {fixed[0]} x {fixed[1]} pixels; tiles are square")
+        halos = (fixed[0] // 8, fixed[1] // 8)
+        return (fixed[0] - 2 * halos[0], fixed[1] - 2 * halos[1]), halos, "blend"
     if not fixed and longest <= max_tile:
         return _mirrored_side(model, longest), 0, "blend"
     side = fixed[0] if fixed else max(stride, max_tile // stride * stride)
@@ -81,6 +93,7 @@ def _to_border(length: int, tile: int) -> np.ndarray:
 
 def _unpadded_tile(model: nn.Module, wanted: int, margin: int) -> int:
     """The tile nearest to `wanted` that the model takes: not below it, if it may be."""
+    model = unwrap(model)
     if not hasattr(model, "nearest_sizes"):
         return wanted
     return model.nearest_sizes(wanted + 2 * margin)[1] - 2 * margin
@@ -88,16 +101,18 @@ def _unpadded_tile(model: nn.Module, wanted: int, margin: int) -> int:
 
 def _mirrored_side(model: nn.Module, side: int) -> int:
     """The smallest side that the model takes and that holds `side` pixels: a multiple of its stride."""
+    model = unwrap(model)
     stride = attribute(model, "stride") or 1
     smallest = model.nearest_sizes(1)[1] if hasattr(model, "nearest_sizes") else 1
     return max(smallest, -(-side // stride) * stride)
 
 
 def _one_pass(model: nn.Module, image, mean, std, out: np.ndarray | None) -> np.ndarray:
-    height, width = image.shape[:2]
+    (height, width), fixed = image.shape[:2], getattr(unwrap(model), "img_size", None)
+    size = (height, width) if fixed else tuple(_mirrored_side(model, side) for side in (height, width))
     with WindowModel(model, image, mean, std) as run:
-        source = Window(0, 0, *(_mirrored_side(model, side) for side in (height, width)))
-        scores = run([source])[0, :, :height, :width].permute(1, 2, 0).numpy()
+        scores = check_answer(run([Window(0, 0, *size)]), 1, size)
+        scores = scores[0, :, :height, :width].permute(1, 2, 0).numpy()
     if out is None:
         return np.ascontiguousarray(scores)
     out[:] = scores

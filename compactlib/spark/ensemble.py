@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import torch
+from timm.layers import to_2tuple
 from torch import nn
 
 from compactlib.files import atomic_write
-from compactlib.models import load_model, read_facts
+from compactlib.models import load_model, read_facts, unwrap
 from compactlib.raster import Scene, Window
 from compactlib.segmentation import predict_tiled, tiles_source, tiling
 from compactlib.segmentation.inference import attribute
+from compactlib.segmentation.tiled import Side
 from compactlib.spark.job import PACKED
 
 MAX_TILE = 512  # pixels a side that a model sees where it may choose: what a worker's memory follows from
@@ -30,8 +33,8 @@ class Member:
     """A model, and how it is asked: see `predict_tiled`."""
 
     model: nn.Module
-    tile: int
-    halo: int
+    tile: Side
+    halo: Side
     mode: str
     mean: Numbers
     std: Numbers
@@ -40,7 +43,7 @@ class Member:
     def step(self) -> int:
         """Pixels from one tile to the next."""
         stride = attribute(self.model, "stride") or 1
-        return self.tile // stride * stride or self.tile
+        return math.lcm(*(side // stride * stride or side for side in to_2tuple(self.tile)))
 
     def scores(self, image, window: Window, batch_size: int | None) -> np.ndarray:
         """Class scores float32 (window.height, window.width, classes)."""
@@ -61,7 +64,7 @@ def load(models: nn.Module | str | Path | Sequence[nn.Module | str | Path]) -> l
     """Each model, loaded where it is a file of `save_model`, with the mean and std that stand in the file."""
     found = []
     for model in models if isinstance(models, (list, tuple)) else [models]:
-        found.append((model, {}) if isinstance(model, nn.Module) else (load_model(model), read_facts(model)))
+        found.append((unwrap(model), {}) if isinstance(model, nn.Module) else (load_model(model), read_facts(model)))
     if not found:
         raise ValueError("no model is given; expected a module, the path of save_model's file, or a list of them")
     return found
@@ -103,7 +106,7 @@ def dry_run(ensemble: Sequence[Member], scene: Scene, batch_size: int | None) ->
     classes = []
     for number, member in enumerate(ensemble):
         name = f"model {number} ({type(member.model).__name__})" if len(ensemble) > 1 else type(member.model).__name__
-        if member.halo >= min(scene.shape[:2]):
+        if any(halo >= side for halo, side in zip(to_2tuple(member.halo), scene.shape, strict=False)):
             raise ValueError(
                 f"{name}: halo={member.halo} is larger than the image, which has {scene.shape[0]} x {scene.shape[1]} "
                 "pixels: most of what the model sees would be its mirror image"
@@ -174,14 +177,15 @@ def unpack(path: str | Path) -> list[Member]:
 
 
 def _sizes(
-    model: nn.Module, shape: Sequence[int], tile: int | None, halo: int | None, mode: str | None
-) -> tuple[int, int, str]:
+    model: nn.Module, shape: Sequence[int], tile: Side | None, halo: Side | None, mode: str | None
+) -> tuple[Side, Side, str]:
     """What is given, and for the rest what suits the model; by default tiles overlap by a quarter."""
     suits = tiling(model, shape, MAX_TILE)
     if tile is None:
         return suits[0], suits[1], mode or suits[2]
     if halo is None:
-        halo = suits[1] if suits[2] == "crop" else tile // 6
+        sixth = tile // 6 if isinstance(tile, int) else tuple(side // 6 for side in tile)
+        halo = suits[1] if suits[2] == "crop" else sixth
     return tile, halo, mode or suits[2]
 
 

@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 from torchvision.transforms.functional import center_crop
 
-from compactlib.models import save_model
+from compactlib.models import save_model, scaling
 from compactlib.segmentation import LOSSES
 from compactlib.segmentation.inference import WHITE
 from compactlib.spark.reading import PatchDataset, read_patches
@@ -53,7 +53,7 @@ class Plan:
 
     def loss_of(self, model: nn.Module, images: Tensor, masks: Tensor) -> Tensor:
         """The loss of a batch: images (b, C, h, w) in the scene's type, masks int64 (b, h, w)."""
-        mean, std = (torch.as_tensor(v, device=images.device).view(-1, 1, 1) for v in (self.mean, self.std))
+        mean, std = scaling(self.mean, self.std, images.device)
         white = WHITE.get(str(images.dtype).removeprefix("torch."), 1)
         x = ((images.float() / white - mean) / std).nan_to_num(0, 0, 0)  # what has no data is the mean, as in `segment`
         logits = model(x)

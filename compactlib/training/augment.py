@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 
+from compactlib.models import scaling
 from compactlib.training.recipe import Recipe
 
 
@@ -12,9 +13,8 @@ def to_input(
     images: Tensor, mean: tuple[float, ...], std: tuple[float, ...], device: str | torch.device = "cpu"
 ) -> Tensor:
     """Stored images (b, h, w, c), uint8 or uint16 -> model input float32 (b, c, h, w), normalised, on `device`."""
-    x = to_unit(images.to(device, non_blocking=True))
-    m, s = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (mean, std))
-    return (x - m) / s
+    m, s = scaling(mean, std, device)
+    return (to_unit(images.to(device, non_blocking=True)) - m) / s
 
 
 def to_unit(images: Tensor) -> Tensor:

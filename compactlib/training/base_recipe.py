@@ -1,6 +1,7 @@
 """What all recipes share: optimizer, schedule, length, precision; and how a recipe is checked and made."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -97,11 +98,12 @@ class BaseRecipe:
 
     def differences(self, other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         """Fields whose value differs from that in `other` (a recipe as a dict): name -> (here, there)."""
-        own = dataclasses.asdict(self)
+        own = json.loads(json.dumps(dataclasses.asdict(self)))  # a tuple comes back from a file as a list
         return {k: (own.get(k), other.get(k)) for k in own.keys() | other.keys() if own.get(k) != other.get(k)}
 
 
 def _check_type(name: str, value: Any, expected: type) -> None:
     numbers = (int, float) if expected is float else expected
     if not isinstance(value, numbers) or (isinstance(value, bool) and expected is not bool):
-        raise TypeError(f"recipe: {name}={value!r} is a {type(value).__name__}; expected {expected.__name__}")
+        wanted = getattr(expected, "__name__", str(expected))  # a union has no name
+        raise TypeError(f"recipe: {name}={value!r} is a {type(value).__name__}; expected {wanted}")

@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from compactlib.files import atomic_write
+from compactlib.models import as_named_in, metadata, plain_state_dict
 
 
 @dataclass
@@ -26,19 +27,23 @@ class Progress:
 
 
 def save_weights(path: Path, model: nn.Module, **facts: Any) -> None:
-    """Write a model's state dict, with `facts` as JSON metadata. Whole or not at all."""
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    atomic_write(path, save(tensors, metadata={"facts": json.dumps(facts)}))
+    """Write a model's state dict, with `facts` as JSON metadata and what `load_model` needs to build it. Whole or not
+    at all; names of wrappers (torch.compile, DataParallel) are left out."""
+    tensors = {name: tensor.contiguous() for name, tensor in plain_state_dict(model).items()}
+    atomic_write(path, save(tensors, metadata={"facts": json.dumps(facts), **metadata(model)}))
 
 
 def save_run(path: Path, progress: Progress, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> None:
-    """Write everything that a run needs to go on: weights of `modules`, optimizer state, progress."""
+    """Write everything that a run needs to go on: weights of `modules`, optimizer state, progress. `load_model` finds
+    in it the averaged weights, or those of the model if there are none."""
     tensors = {
-        f"{part}.{k}": v.contiguous() for part, module in modules.items() for k, v in module.state_dict().items()
+        f"{part}.{k}": v.contiguous() for part, module in modules.items() for k, v in plain_state_dict(module).items()
     }
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value).contiguous() for slot, value in slots.items()}
-    atomic_write(path, save(tensors, metadata={"progress": json.dumps(vars(progress))}))
+    best = "ema" if "ema" in modules else "model"
+    about = {"progress": json.dumps(vars(progress)), **metadata(modules[best], weights=f"{best}.")}
+    atomic_write(path, save(tensors, metadata=about))
 
 
 def load_run(path: Path) -> tuple[Progress, dict[str, Tensor]]:
@@ -58,7 +63,8 @@ def load_run(path: Path) -> tuple[Progress, dict[str, Tensor]]:
 def restore(tensors: dict[str, Tensor], modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> None:
     """Put the tensors of `load_run` back into the modules and the optimizer."""
     for part, module in modules.items():
-        module.load_state_dict({k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(f"{part}.")})
+        own = {k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(f"{part}.")}
+        module.load_state_dict(as_named_in(module, own))
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer."):

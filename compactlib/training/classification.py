@@ -21,7 +21,7 @@ from compactlib.training.resident import ResidentBatches
 class Classification:
     """The task of `fit` for ImageData. `score` names the metric by which the best epoch is chosen."""
 
-    recipe_class, score = Recipe, "val_accuracy"
+    recipe_class, score, name = Recipe, "val_accuracy", "classification"
 
     def __init__(self, model: nn.Module, data: ImageData, recipe: Recipe, device: torch.device):
         self.data, self.recipe, self.device = data, recipe, device

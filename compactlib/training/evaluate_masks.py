@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compactlib.datasets import MaskSet, SegmentationData
-from compactlib.models import eval_mode
+from compactlib.models import device_and_type, eval_mode, runnable, unwrap
 from compactlib.segmentation import class_dice, class_iou, confusion, mean_dice, mean_iou, pixel_accuracy, predict_image
+from compactlib.segmentation.inference import attribute, check_answer
 from compactlib.training.augment import to_input
 
 
@@ -56,13 +57,17 @@ def evaluate_masks(
     """`evaluate` for SegmentationData. An image that the model cannot take whole, or whose side is above `tile` pixels,
     is segmented by overlap-tile (compactlib.segmentation.predict_image)."""
     part: MaskSet = getattr(data, split)
-    device = next(model.parameters()).device
+    device_and_type(model)  # weights of several number types are refused before any work
     loss, pixels, predictions = 0.0, 0, []
     counts = np.zeros((data.num_classes, data.num_classes), np.int64)
     with eval_mode(model):
         for start in range(0, len(part), batch_size):
             images, masks = part.images[start : start + batch_size], part.masks[start : start + batch_size]
-            scores = _scores(model, images, data, device, tile)  # (b, classes, h, w)
+            scores = _scores(model, images, data, tile)  # (b, classes, h, w)
+            if scores.shape[1] < data.num_classes:
+                raise ValueError(
+                    f"the model gives {scores.shape[1]} scores, {data.name} has {data.num_classes} classes"
+                )
             target = torch.tensor(masks, dtype=torch.long)
             loss += F.cross_entropy(scores, target, ignore_index=255, reduction="sum").item()
             pixels += int((target != 255).sum())
@@ -72,12 +77,14 @@ def evaluate_masks(
     return MaskEvaluation(loss / max(1, pixels), counts, np.concatenate(predictions))
 
 
-def _scores(model: nn.Module, images: np.ndarray, data: SegmentationData, device: torch.device, tile: int) -> Tensor:
+def _scores(model: nn.Module, images: np.ndarray, data: SegmentationData, tile: int) -> Tensor:
     """Class scores float32 (b, classes, h, w) on the CPU: in one batch where the model takes the images as they are."""
     side = images.shape[1:3]
-    fixed = getattr(model, "img_size", None)
-    whole = tuple(fixed) == tuple(side) if fixed else all(length % getattr(model, "stride", 1) == 0 for length in side)
-    if whole and not getattr(model, "margin", 0) and max(side) <= tile:
-        return model(to_input(torch.tensor(images), data.mean, data.std, device)).float().cpu()
+    fixed, stride = getattr(unwrap(model), "img_size", None), attribute(model, "stride") or 1
+    whole = tuple(fixed) == tuple(side) if fixed else all(length % stride == 0 for length in side)
+    if whole and not attribute(model, "margin") and max(side) <= tile:
+        device, dtype = device_and_type(model)
+        scores = runnable(model)(to_input(torch.tensor(images), data.mean, data.std, device).to(dtype))
+        return check_answer(scores, len(images), side).float().cpu()
     scores = [predict_image(model, image, data.mean, data.std, max_tile=tile) for image in images]
     return torch.from_numpy(np.stack(scores)).permute(0, 3, 1, 2)

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from compactlib.datasets import ImageData, SegmentationData
+from compactlib.models import as_named_in, device_and_type, runnable, set_data_facts, unwrap
 from compactlib.training.base_recipe import BaseRecipe
 from compactlib.training.classification import Classification
+from compactlib.training.labels import check_labels, check_outputs
 from compactlib.training.optimizer import make_optimizer
+from compactlib.training.precision import in_bf16
 from compactlib.training.run_state import BestWeights, finish_epoch, held, start_run
 from compactlib.training.schedule import Schedule, stands_still
 from compactlib.training.seeding import seeded
@@ -62,17 +65,21 @@ def fit(
     Afterwards the model holds the last weights (averaged ones with EMA); with early stopping (`recipe.patience`) those
     of the best epoch. With a folder `out`, each epoch writes `last.safetensors` (all that is needed to go on; the one
     before it stays as `previous.safetensors` and serves where that is damaged), `best.safetensors` (the weights alone)
-    and `metrics.jsonl`, each whole or not at all. A run that was killed goes on from its last epoch when it is called
-    again with the same arguments; on a CPU it ends with the same weights, bit for bit, unless the clock sets the pace.
-    From then on, this thread takes numbers below 1.2e-38 for zero (`flush_subnormals`).
+    and `metrics.jsonl`, each whole or not at all. Both files of weights open in `models.load_model`, `segment` and the
+    app, with mean, std and class names of the data, if the model carries its spec (`models.spec_of`). A run that was
+    killed goes on from its last epoch when it is called again with the same arguments; on a CPU it ends with the same
+    weights, bit for bit, unless the clock sets the pace. From then on, this thread takes numbers below 1.2e-38 for zero
+    (`flush_subnormals`).
 
     Args:
+        model: may stand in wrappers (torch.compile, DataParallel): it learns through them, and files are as without.
         resume: go on from what is in `out`; False starts anew.
         progress: show a bar.
 
     Raises:
         TypeError: the recipe is not one for these data.
-        ValueError: data, model and recipe do not fit, or `out` holds a run of another model, recipe or data.
+        ValueError: data, model and recipe do not fit, labels or masks are no class of the data, the model's weights are
+            in half precision, or `out` holds a run of another model, recipe or data.
         RuntimeError: another run is training in `out`.
         PermissionError: nothing can be written to `out`.
         DivergedError: the loss is not finite; names epoch, step and learning rate.
@@ -83,10 +90,14 @@ def fit(
         return _fit(model, data, recipe, out, torch.device(device), resume, progress)
 
 
-def _fit(model, data: Data, recipe: BaseRecipe, out, device: torch.device, resume: bool, progress: bool) -> FitResult:
+def _fit(outer, data: Data, recipe: BaseRecipe, out, device: torch.device, resume: bool, progress: bool) -> FitResult:
+    """outer: the model in its wrappers, which computes; what is inside is what is looked at and stored."""
     called = time.perf_counter()
-    model.to(device, memory_format=torch.channels_last if recipe.channels_last else torch.preserve_format)
+    model = unwrap(outer)
     task = _task(model, data, recipe, device)
+    model.to(device, memory_format=torch.channels_last if recipe.channels_last else torch.preserve_format)
+    facts = dict(mean=data.mean, std=data.std, classes=data.class_names, img_size=data.img_size, task=task.name)
+    set_data_facts(model, **facts)
     loader = task.batches()
     if not len(loader):
         raise ValueError(
@@ -101,9 +112,9 @@ def _fit(model, data: Data, recipe: BaseRecipe, out, device: torch.device, resum
     best = BestWeights(out) if recipe.patience else None
     for row in state.history:
         schedule.after_epoch(row)
-    step_model = model
+    step_model = runnable(outer)
     if recipe.compile:
-        step_model = torch.compile(model, dynamic=False)
+        step_model = torch.compile(step_model, dynamic=False)
         with seeded(recipe.seed):
             _warm_up(step_model, model, task, loader)
     setup_seconds = time.perf_counter() - called
@@ -115,6 +126,7 @@ def _fit(model, data: Data, recipe: BaseRecipe, out, device: torch.device, resum
                 break
             began, cpu_began = time.perf_counter(), time.process_time()
             with seeded(recipe.seed, epoch):
+                outer.train()
                 train_loss = _train_epoch(step_model, model, loader, task, optimizer, schedule, ema, epoch, bar)
             row = {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": train_loss}
             row |= {"train_seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu_began}
@@ -130,7 +142,7 @@ def _fit(model, data: Data, recipe: BaseRecipe, out, device: torch.device, resum
     if best:
         best.give_to(model)
     elif ema:
-        model.load_state_dict(ema.module.state_dict())
+        model.load_state_dict(as_named_in(model, ema.module.state_dict()))
     return FitResult(state.history, state.best_epoch, sum(row["seconds"] for row in state.history), setup_seconds)
 
 
@@ -159,7 +171,6 @@ def _warm_up(step_model: nn.Module, model: nn.Module, task: Task, loader) -> Non
 
 def _train_epoch(step_model, model, loader, task: Task, optimizer, schedule, ema, epoch: int, bar) -> float:
     """One pass over the training set, or as much of it as there is time for. Returns the mean loss."""
-    model.train()
     losses: list[Tensor] = []
     schedule.begin_epoch()
     task.begin_epoch(schedule.position(epoch * len(loader)))
@@ -194,8 +205,14 @@ def _task(model: nn.Module, data: Data, recipe: BaseRecipe, device: torch.device
     kind = Segmentation if isinstance(data, SegmentationData) else Classification
     if not isinstance(recipe, kind.recipe_class):
         raise TypeError(f"{data.name} needs a {kind.recipe_class.__name__}, this recipe is a {type(recipe).__name__}")
-    if getattr(model, "num_classes", data.num_classes) != data.num_classes:
-        raise ValueError(f"the model has {model.num_classes} outputs, {data.name} has {data.num_classes} classes")
+    check_outputs(model, data)
+    _, dtype = device_and_type(model)
+    if dtype != torch.float32 and not (dtype == torch.bfloat16 and in_bf16(recipe.precision, device)):
+        raise ValueError(
+            f"the model's weights are {str(dtype).removeprefix('torch.')}; fit trains float32 ones, because the steps "
+            "of an optimizer get lost in fewer digits: call model.float(), and set precision='bf16' for speed"
+        )
+    check_labels(data, "train", "val")
     if (recipe.patience or recipe.schedule == "plateau") and not len(data.val):
         what = "early stopping (patience)" if recipe.patience else "the plateau schedule"
         raise ValueError(f"{what} needs a validation set, {data.name} has none; load it with val_fraction above 0")

@@ -1,5 +1,6 @@
 """How a segmentation model is trained, as data."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +17,9 @@ class MaskRecipe(BaseRecipe):
 
     batch_size: int = 8
     loss: str = "dice_ce"  # a name in compactlib.segmentation.LOSSES; "weighted_ce" has U-Net's weight map
+    # Weight of each class in the loss: numbers, or "balanced" (see segmentation.balanced_class_weights). In the
+    # cross-entropy the mean is a weighted one, the Dice losses are multiplied, "focal" takes them for its alpha.
+    class_weights: str | tuple | None = None
     crop: int = 0  # side of random crops, pixels; 0 = whole images
     crops_per_image: int = 1  # crops, or whole images in new disguise, of each image in an epoch
     flip: bool = True  # random flips, left-right and up-down
@@ -42,6 +46,24 @@ class MaskRecipe(BaseRecipe):
         ),
     }  # fmt: skip
 
+    def __post_init__(self):
+        if isinstance(self.class_weights, list):  # from YAML or JSON
+            object.__setattr__(self, "class_weights", tuple(self.class_weights))
+        super().__post_init__()
+        weights = self.class_weights
+        if weights is None:
+            return
+        if weights != "balanced" and not _are_weights(weights):
+            raise ValueError(
+                f"recipe: class_weights={weights!r}; expected 'balanced', or a number of 0 or more for each class and "
+                "one above 0"
+            )
+        if self.loss == "weighted_ce":
+            raise ValueError(
+                "recipe: loss='weighted_ce' balances the classes in its map of pixel weights; leave out class_weights, "
+                "or choose loss='ce'"
+            )
+
     def limits(self) -> dict[str, tuple[float, float]]:
         return super().limits() | {
             "crop": (0, 65_536), "crops_per_image": (1, 100_000), "rotate": (0, 180), "scale": (0, 0.9),
@@ -58,3 +80,12 @@ class MaskRecipe(BaseRecipe):
             flip=self.flip, rot90=self.rot90, rotate=self.rotate, scale=self.scale, shift=self.shift,
             elastic=self.elastic, intensity=self.intensity, speckle=self.speckle,
         )  # fmt: skip
+
+
+def _are_weights(values: Any) -> bool:
+    """Whether these are numbers of 0 or more, and not all 0."""
+    if not isinstance(values, tuple) or not all(
+        isinstance(v, (int, float)) and not isinstance(v, bool) for v in values
+    ):
+        return False
+    return all(math.isfinite(value) and value >= 0 for value in values) and any(values)

@@ -1,11 +1,12 @@
 """The recipe's optimizer for a model, with the parameters sorted into groups."""
 
 import torch
-from timm.optim import create_optimizer_v2
+from timm.optim import create_optimizer_v2, param_groups_weight_decay
 from timm.optim.muon import zeropower_via_newtonschulz
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from compactlib.models import CompactTransformer
 from compactlib.training.base_recipe import BaseRecipe
 from compactlib.training.precision import in_bf16
 
@@ -22,10 +23,13 @@ def make_optimizer(model: nn.Module, recipe: BaseRecipe) -> Optimizer:
             muon_groups(model, recipe), lr=recipe.adamw_lr, weight_decay=0.0, betas=(recipe.momentum, 0.95), fused=True,
             dtype=torch.bfloat16 if half else torch.float32,
         )  # fmt: skip
+    kept = getattr(model, "no_weight_decay", set)()
+    if isinstance(model, CompactTransformer):
+        kept = set()  # the authors' recipe decays positions and class token
+    groups = param_groups_weight_decay(model, recipe.weight_decay, no_weight_decay_list=kept)
     return create_optimizer_v2(
-        model, opt=TIMM_NAMES[recipe.optimizer], lr=recipe.lr, weight_decay=recipe.weight_decay,
-        momentum=recipe.momentum, filter_bias_and_bn=True, fused=True,
-    )  # fmt: skip
+        groups, opt=TIMM_NAMES[recipe.optimizer], lr=recipe.lr, weight_decay=0.0, momentum=recipe.momentum, fused=True
+    )
 
 
 class Muon(torch.optim.AdamW):

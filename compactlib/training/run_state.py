@@ -17,9 +17,12 @@ from torch import Tensor, nn
 
 from compactlib.datasets import ImageData, SegmentationData
 from compactlib.files import atomic_write
+from compactlib.models import as_named_in
 from compactlib.training.base_recipe import BaseRecipe
 from compactlib.training.checkpoint import Progress, load_run, restore, save_run, save_weights
 
+# What a model's modules say of themselves that changes no step of a run.
+UNIMPORTANT = ("training", "grad_checkpointing", "window_size")
 LAST, PREVIOUS, DAMAGED = "last.safetensors", "previous.safetensors", "damaged.safetensors"
 BEST, METRICS, LOCK = "best.safetensors", "metrics.jsonl", ".fit.lock"
 
@@ -105,10 +108,11 @@ def _facts(model: nn.Module, data: ImageData | SegmentationData) -> dict[str, An
     """What has to be the same for a run to go on: the model's layers, the very images, labels and masks; those for
     validation too, because the best epoch, early stopping and the plateau hang on them."""
     layers = {
-        f"{name}.{key}": value
+        f"{name.replace('._orig_mod', '')}.{key}": value  # a part may have been compiled meanwhile
         for name, module in model.named_modules()
+        if "_orig_mod" not in module._modules
         for key, value in vars(module).items()
-        if isinstance(value, (bool, int, float, str, tuple)) and key != "training"
+        if isinstance(value, (bool, int, float, str, tuple)) and key not in UNIMPORTANT
     }
     arrays = hashlib.sha256(str((data.mean, data.std)).encode())
     for array in [*vars(data.train).values(), *vars(data.val).values()]:  # images, and labels or masks
@@ -159,4 +163,4 @@ class BestWeights:
             self.kept = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
     def give_to(self, model: nn.Module) -> None:
-        model.load_state_dict(self.kept if self.path is None else load_file(self.path))
+        model.load_state_dict(self.kept if self.path is None else as_named_in(model, load_file(self.path)))

@@ -8,11 +8,14 @@ from torchvision.transforms.functional import center_crop
 from tqdm.auto import tqdm
 
 from compactlib.datasets import MaskSet, SegmentationData
+from compactlib.models import scaling
 from compactlib.raster import mirror_indices
-from compactlib.segmentation import LOSSES, augment, label_instances, weight_map
+from compactlib.segmentation import LOSSES, augment, balanced_class_weights, label_instances, weight_map
+from compactlib.segmentation.inference import attribute, check_answer
 from compactlib.training.augment import to_unit
 from compactlib.training.classification import as_is
 from compactlib.training.evaluate_masks import evaluate_masks
+from compactlib.training.labels import pixel_counts
 from compactlib.training.mask_recipe import MaskRecipe
 from compactlib.training.precision import in_bf16
 
@@ -20,13 +23,14 @@ from compactlib.training.precision import in_bf16
 class Segmentation:
     """The task of `fit` for SegmentationData. `score` names the metric by which the best epoch is chosen."""
 
-    recipe_class, score = MaskRecipe, "val_iou"
+    recipe_class, score, name = MaskRecipe, "val_iou", "segmentation"
 
     def __init__(self, model: nn.Module, data: SegmentationData, recipe: MaskRecipe, device: torch.device):
         self.data, self.recipe, self.device = data, recipe, device
         self.loss_function, self.augmentation = LOSSES[recipe.loss], recipe.augmentation
         self.bf16 = in_bf16(recipe.precision, device)
-        self.margin, self.window = getattr(model, "margin", 0), _window(model, data, recipe)
+        self.margin, self.window = attribute(model, "margin") or 0, _window(model, data, recipe)
+        self.class_weights = class_weights(data, recipe, device)
 
     def batches(self) -> DataLoader:
         """A pass over the training set in batches, shuffled."""
@@ -53,15 +57,16 @@ class Segmentation:
         target = masks.to(self.device).long()
         weights = None if weights is None else weights.to(self.device)
         x, target, weights = augment(x, target, weights, self.augmentation)
-        mean, std = (torch.tensor(v, device=self.device).view(1, -1, 1, 1) for v in (self.data.mean, self.data.std))
+        mean, std = scaling(self.data.mean, self.data.std, self.device)
         x = (x - mean) / std
         if self.recipe.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             logits = model(x)
-        size = list(logits.shape[-2:])  # an unpadded model answers for the middle of its input
+        size = [side - 2 * self.margin for side in x.shape[-2:]]  # an unpadded model answers for the middle
+        check_answer(logits, len(x), size)
         weights = None if weights is None else center_crop(weights, size)
-        return self.loss_function(logits.float(), center_crop(target, size), weights)
+        return self.loss_function(logits.float(), center_crop(target, size), weights, self.class_weights)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         found = evaluate_masks(model, self.data, "val")
@@ -98,6 +103,24 @@ class TrainingMasks(Dataset):
         free = length - window
         start = int(torch.randint(free + 1, ())) if free > 0 else 0
         return mirror_indices(start - self.margin, start + window + self.margin, length)
+
+
+def class_weights(data: SegmentationData, recipe: MaskRecipe, device: torch.device) -> Tensor | None:
+    """The recipe's weight of each class, float32 (k,), or None. ValueError where they do not belong to the data."""
+    chosen, names = recipe.class_weights, data.class_names
+    if chosen is None:
+        return None
+    if chosen == "balanced":
+        counts = pixel_counts(data.train.masks)[: len(names)]
+        if absent := [f"{k} ({name})" for k, (name, n) in enumerate(zip(names, counts, strict=True)) if not n]:
+            raise ValueError(
+                f"class_weights='balanced': no training mask of {data.name} has class {', '.join(absent)}; give "
+                "numbers instead, or more training images"
+            )
+        chosen = balanced_class_weights(counts)
+    if len(chosen) != len(names):
+        raise ValueError(f"class_weights has {len(chosen)} numbers; {data.name} has {len(names)} classes")
+    return torch.tensor(chosen, dtype=torch.float32, device=device)
 
 
 def weight_maps(part: MaskSet) -> np.ndarray:
