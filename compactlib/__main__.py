@@ -24,6 +24,8 @@ EXAMPLES = """examples:
   python -m compactlib app                                  segment pictures in a browser
 """
 
+PROXY = """where a proxy shows the page: /user/ann/proxy/8866/ on a JupyterHub; the whole address, https://..., behind a
+proxy that changes the Host header, as nginx does"""
 AGAIN = "repeat runs that are done, from scratch; what they left is kept beside, as NAME.old-1"
 NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|-inf(inity)?|-nan", re.IGNORECASE)
 SCENE_COMMANDS = ("scene", "patchify", "segment")  # of compactlib.spark; the others are of compactlib.lab
@@ -99,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     app = commands.add_parser("app", help="open the segmentation app (notebook 91) as a page", allow_abbrev=False)
     app.add_argument("--port", type=int, default=8866, metavar="N", help="(default: 8866; if taken, one near it)")
     app.add_argument("--ip", default="127.0.0.1", metavar="ADDRESS", help="(default: 127.0.0.1, this machine only)")
+    app.add_argument("--base-url", default="/", metavar="URL", help=PROXY)
     app.add_argument("--no-token", action="store_true", help="let everybody in who reaches the address")
     _add_scene_commands(commands)
     return top

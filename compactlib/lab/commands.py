@@ -144,14 +144,16 @@ def refresh_command(names: list[str]) -> int:
     return int(failed)
 
 
-def app_command(port: int, ip: str, no_token: bool) -> int:
+def app_command(port: int, ip: str, no_token: bool, base_url: str) -> int:
     """`app`: serve the segmentation page until Ctrl-C."""
     if not 1 <= port <= 65535:
         raise UsageError(f"--port is {port}, expected 1 to 65535.")
     from compactlib.lab.app.serve import serve  # here: Voila takes a second to import, and no other command needs it
 
     try:
-        serve(port, ip, "" if no_token else None)
+        serve(port, ip, "" if no_token else None, base_url)
+    except ValueError as error:
+        raise UsageError(f"--base-url: {error}") from None
     except OSError as error:  # an address that this machine does not have
         raise UsageError(f"The app cannot listen on {ip}: {error}. Leave out --ip for this machine only.") from None
     return 0

@@ -225,6 +225,33 @@ def test_what_is_loopback(ip, loopback):
     assert serve.is_loopback(ip) is loopback
     assert ("can be reached from other machines" in serve._warning(ip, True)) is not loopback
     assert "token" in serve._warning(ip, False)
+    assert ("proxy" in serve._warning(ip, False, proxied=True)) is loopback
+
+
+@pytest.mark.parametrize(
+    ("given", "origin", "path"),
+    [
+        ("/", "", "/"),
+        ("/user/ann/proxy/absolute/8866", "", "/user/ann/proxy/absolute/8866/"),
+        ("/user/ann%40uni.org/proxy/8866/", "", "/user/ann%40uni.org/proxy/8866/"),
+        ("https://Hub.example.org", "https://hub.example.org", "/"),
+        ("http://hub.example.org:8000/user/ann/", "http://hub.example.org:8000", "/user/ann/"),
+    ],
+)
+def test_where_a_proxy_shows_the_page(given, origin, path):
+    assert serve.behind(given) == (origin, path)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "user/ann", "hub.example.org/user", "//hub/user", "ftp://hub/x", "/a b", "/a?b", "/a#b", "/../a", "/a//b",
+     "https:///a", "/<script>", "/a%2e%2e//b"],
+)  # fmt: skip
+def test_what_is_no_address_of_a_page_is_a_sentence(given, capsys):
+    with pytest.raises(ValueError, match="expected a path such as /user/ann/proxy/8866/"):
+        serve.behind(given)
+    assert main(["app", f"--base-url={given}"]) == 2
+    assert "--base-url: the base URL is" in capsys.readouterr().err
 
 
 def test_the_page_shows_its_cell_and_no_other():
@@ -235,7 +262,11 @@ def test_the_page_shows_its_cell_and_no_other():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"), [(["--port", "70000"], "expected 1 to 65535"), (["--ip", "300.1.1.1"], "cannot listen on")]
+    ("arguments", "told"),
+    [
+        (["--port", "70000"], "expected 1 to 65535"),
+        (["--ip", "300.1.1.1"], "cannot listen on"),
+    ],
 )
 def test_a_wrong_call_is_a_sentence(arguments, told, capsys, monkeypatch):
     def refuse(*args):
