@@ -1,6 +1,7 @@
 """What `load` returns: three sets of images with their labels or masks, and what is needed to use and to quote them."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -111,6 +112,7 @@ class _Data:
 class ImageData(_Data):
     __doc__ = _Data.__doc__
 
+    task: ClassVar[str] = "classification"
     train: ImageSet
     val: ImageSet
     test: ImageSet
@@ -124,6 +126,7 @@ class SegmentationData(_Data):
     is: many programs write it for 1, but here it is ignored.
     """
 
+    task: ClassVar[str] = "segmentation"
     train: MaskSet
     val: MaskSet
     test: MaskSet

@@ -4,7 +4,13 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from compactlib.training.task import Task
 
 INFINITE = float("inf")
 
@@ -58,6 +64,10 @@ class BaseRecipe:
             raise ValueError("recipe: the plateau schedule has no warm-up; set warmup_epochs=0")
         if self.schedule == "plateau" and self.time_budget:
             raise ValueError("recipe: the plateau schedule goes by val_loss, not by the clock; set time_budget=0")
+
+    def task(self, model: "nn.Module", data: Any, device: "torch.device") -> "Task":
+        """What `fit` learns with this recipe. TypeError or ValueError if model, data and recipe do not fit."""
+        raise NotImplementedError(f"{type(self).__name__} makes no task")
 
     def limits(self) -> dict[str, tuple[float, float]]:
         """Smallest and largest value of each number."""

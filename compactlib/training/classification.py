@@ -12,19 +12,23 @@ from compactlib.datasets import ImageData
 from compactlib.training.augment import BatchAugment, to_input
 from compactlib.training.evaluate import evaluate_classifier
 from compactlib.training.infobatch import InfoBatch
+from compactlib.training.labels import check_labels, check_outputs
 from compactlib.training.pictures import TrainingImages
 from compactlib.training.precision import in_bf16
 from compactlib.training.recipe import Recipe
 from compactlib.training.resident import ResidentBatches
+from compactlib.training.task import ImageTask
 
 
-class Classification:
-    """The task of `fit` for ImageData. `score` names the metric by which the best epoch is chosen."""
+class Classification(ImageTask):
+    """The task of a Recipe: a class for each image."""
 
-    recipe_class, score, name = Recipe, "val_accuracy", "classification"
+    name, score, needs = "classification", "val_accuracy", ("images", "labels")
 
     def __init__(self, model: nn.Module, data: ImageData, recipe: Recipe, device: torch.device):
-        self.data, self.recipe, self.device = data, recipe, device
+        super().__init__(model, data, recipe, device)
+        check_outputs(model, data)
+        check_labels(data, "train", "val")
         self.augment, self.mix = BatchAugment(recipe, device), None
         self.bf16 = in_bf16(recipe.precision, device)
         self.epoch, self.small = 0, False

@@ -52,8 +52,7 @@ def evaluate(
         raise ValueError(f"{data.name} has no images in its {split!r} split; load it with val_fraction above 0")
     check_outputs(model, data, exactly=False)
     check_labels(data, split)
-    measure = evaluate_masks if isinstance(data, SegmentationData) else evaluate_classifier
-    return measure(model, data, split, **options)
+    return MEASURES[data.task](model, data, split, **options)
 
 
 @torch.inference_mode()
@@ -82,3 +81,6 @@ def evaluate_classifier(
     loss = F.cross_entropy(logits, torch.tensor(labels)).item()
     accuracy = (logits.argmax(dim=1).numpy() == labels).mean().item()
     return Evaluation(loss, accuracy, labels, logits.softmax(dim=1).numpy())
+
+
+MEASURES = {"classification": evaluate_classifier, "segmentation": evaluate_masks}  # by what the data are for

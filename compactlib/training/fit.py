@@ -3,27 +3,22 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from timm.utils import ModelEmaV3, dispatch_clip_grad
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from compactlib.datasets import ImageData, SegmentationData
 from compactlib.models import as_named_in, device_and_type, runnable, set_data_facts, unwrap
 from compactlib.training.base_recipe import BaseRecipe
-from compactlib.training.classification import Classification
-from compactlib.training.labels import check_labels, check_outputs
 from compactlib.training.optimizer import make_optimizer
 from compactlib.training.precision import in_bf16
 from compactlib.training.run_state import BestWeights, finish_epoch, held, start_run
 from compactlib.training.schedule import Schedule, stands_still
 from compactlib.training.seeding import seeded
-from compactlib.training.segmentation import Segmentation
 from compactlib.training.subnormal import flush_subnormals
-
-Data = ImageData | SegmentationData
-Task = Classification | Segmentation
+from compactlib.training.task import Task
 
 
 class DivergedError(FloatingPointError):
@@ -51,7 +46,7 @@ class FitResult:
 
 def fit(
     model: nn.Module,
-    data: Data,
+    data: Any,
     recipe: BaseRecipe,
     out: str | Path | None = None,
     *,
@@ -59,7 +54,8 @@ def fit(
     resume: bool = True,
     progress: bool = True,
 ) -> FitResult:
-    """Train `model` on data.train as `recipe` says: a classifier with a Recipe, a segmentation model with a MaskRecipe.
+    """Train `model` on data.train as `recipe` says: a classifier with a Recipe, a segmentation model with a MaskRecipe,
+    anything else with a recipe that makes its task (`compactlib.training.task`).
 
     The run is over after `recipe.epochs` passes, or when `recipe.time_budget` seconds of training have passed.
     Afterwards the model holds the last weights (averaged ones with EMA); with early stopping (`recipe.patience`) those
@@ -90,14 +86,15 @@ def fit(
         return _fit(model, data, recipe, out, torch.device(device), resume, progress)
 
 
-def _fit(outer, data: Data, recipe: BaseRecipe, out, device: torch.device, resume: bool, progress: bool) -> FitResult:
+def _fit(outer, data: Any, recipe: BaseRecipe, out, device: torch.device, resume: bool, progress: bool) -> FitResult:
     """outer: the model in its wrappers, which computes; what is inside is what is looked at and stored."""
     called = time.perf_counter()
     model = unwrap(outer)
-    task = _task(model, data, recipe, device)
+    task = recipe.task(model, data, device)
+    _check(model, task)
     model.to(device, memory_format=torch.channels_last if recipe.channels_last else torch.preserve_format)
-    facts = dict(mean=data.mean, std=data.std, classes=data.class_names, img_size=data.img_size, task=task.name)
-    set_data_facts(model, **facts)
+    if facts := task.model_facts():
+        set_data_facts(model, **facts)
     loader = task.batches()
     if not len(loader):
         raise ValueError(
@@ -108,7 +105,7 @@ def _fit(outer, data: Data, recipe: BaseRecipe, out, device: torch.device, resum
     schedule = Schedule(optimizer, recipe, len(loader))
     ema = ModelEmaV3(model, decay=recipe.ema_decay, use_warmup=True) if recipe.ema_decay else None
     modules = {"model": model} | ({"ema": ema.module} if ema else {}) | task.modules()
-    state = start_run(out, data, recipe, modules, optimizer, resume)
+    state = start_run(out, task, modules, optimizer, resume)
     best = BestWeights(out) if recipe.patience else None
     for row in state.history:
         schedule.after_epoch(row)
@@ -130,7 +127,7 @@ def _fit(outer, data: Data, recipe: BaseRecipe, out, device: torch.device, resum
                 train_loss = _train_epoch(step_model, model, loader, task, optimizer, schedule, ema, epoch, bar)
             row = {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": train_loss}
             row |= {"train_seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu_began}
-            if len(data.val):
+            if task.validates:
                 row |= task.validate(ema.module if ema else model)
                 bar.set_postfix(loss=f"{train_loss:.3f}", val=f"{row[task.score]:.3f}")
             row["seconds"] = time.perf_counter() - began
@@ -188,6 +185,7 @@ def _train_epoch(step_model, model, loader, task: Task, optimizer, schedule, ema
         if task.recipe.clip_grad:
             dispatch_clip_grad(model.parameters(), task.recipe.clip_grad)
         optimizer.step()
+        task.after_step(model, update)
         if ema:
             ema.update(model, update)
         losses.append(loss.detach())
@@ -201,22 +199,18 @@ def _train_epoch(step_model, model, loader, task: Task, optimizer, schedule, ema
     return torch.stack(losses).mean().item()
 
 
-def _task(model: nn.Module, data: Data, recipe: BaseRecipe, device: torch.device) -> Task:
-    kind = Segmentation if isinstance(data, SegmentationData) else Classification
-    if not isinstance(recipe, kind.recipe_class):
-        raise TypeError(f"{data.name} needs a {kind.recipe_class.__name__}, this recipe is a {type(recipe).__name__}")
-    check_outputs(model, data)
+def _check(model: nn.Module, task: Task) -> None:
+    """ValueError if the model is in fewer digits than training needs, or a recipe waits for scores that nobody has."""
+    recipe = task.recipe
     _, dtype = device_and_type(model)
-    if dtype != torch.float32 and not (dtype == torch.bfloat16 and in_bf16(recipe.precision, device)):
+    if dtype != torch.float32 and not (dtype == torch.bfloat16 and in_bf16(recipe.precision, task.device)):
         raise ValueError(
             f"the model's weights are {str(dtype).removeprefix('torch.')}; fit trains float32 ones, because the steps "
             "of an optimizer get lost in fewer digits: call model.float(), and set precision='bf16' for speed"
         )
-    check_labels(data, "train", "val")
-    if (recipe.patience or recipe.schedule == "plateau") and not len(data.val):
+    if (recipe.patience or recipe.schedule == "plateau") and not task.validates:
         what = "early stopping (patience)" if recipe.patience else "the plateau schedule"
-        raise ValueError(f"{what} needs a validation set, {data.name} has none; load it with val_fraction above 0")
-    return kind(model, data, recipe, device)
+        raise ValueError(f"{what} needs a validation set, {task.data.name} has none; load it with val_fraction above 0")
 
 
 def _too_large(recipe: BaseRecipe, device: torch.device) -> MemoryError:

@@ -3,7 +3,7 @@
 import numpy as np
 from torch import nn
 
-from compactlib.datasets import ImageData, MaskSet, SegmentationData
+from compactlib.datasets import ImageData, SegmentationData
 from compactlib.models import unwrap
 
 IGNORE = 255  # in masks
@@ -15,7 +15,7 @@ def check_labels(data: ImageData | SegmentationData, *splits: str) -> None:
     k = data.num_classes
     for split in splits:
         part = getattr(data, split)
-        masks = isinstance(part, MaskSet)
+        masks = "masks" in part.arrays
         found = np.flatnonzero(pixel_counts(part.masks)) if masks else np.unique(part.labels)
         wrong = [int(value) for value in found if not 0 <= value < k and not (masks and value == IGNORE)]
         if not wrong:

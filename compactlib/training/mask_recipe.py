@@ -64,6 +64,11 @@ class MaskRecipe(BaseRecipe):
                 "or choose loss='ce'"
             )
 
+    def task(self, model, data, device):
+        from compactlib.training.segmentation import Segmentation  # here: it knows this recipe
+
+        return Segmentation(model, data, self, device)
+
     def limits(self) -> dict[str, tuple[float, float]]:
         return super().limits() | {
             "crop": (0, 65_536), "crops_per_image": (1, 100_000), "rotate": (0, 180), "scale": (0, 0.9),

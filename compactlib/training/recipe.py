@@ -78,6 +78,11 @@ class Recipe(BaseRecipe):
                 "resident=True, mixup=0 and cutmix=0, or prune=0"
             )
 
+    def task(self, model, data, device):
+        from compactlib.training.classification import Classification  # here: it knows this recipe
+
+        return Classification(model, data, self, device)
+
     def limits(self) -> dict[str, tuple[float, float]]:
         return super().limits() | {
             "label_smoothing": (0, 0.99), "shift": (0, 1000), "flip_until": (0, 1), "cutout": (0, 1000),

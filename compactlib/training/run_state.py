@@ -8,18 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from compactlib.datasets import ImageData, SegmentationData
 from compactlib.files import atomic_write
 from compactlib.models import as_named_in
-from compactlib.training.base_recipe import BaseRecipe
 from compactlib.training.checkpoint import Progress, load_run, restore, save_run, save_weights
+from compactlib.training.task import Task
 
 # What a model's modules say of themselves that changes no step of a run.
 UNIMPORTANT = ("training", "grad_checkpointing", "window_size")
@@ -52,11 +49,9 @@ def held(out: str | Path | None) -> Iterator[None]:
         lock.release()
 
 
-def start_run(
-    out, data: ImageData | SegmentationData, recipe: BaseRecipe, modules, optimizer, resume: bool
-) -> Progress:
+def start_run(out, task: Task, modules, optimizer, resume: bool) -> Progress:
     """The progress to start from, with weights and optimizer restored if there is a checkpoint."""
-    facts = _facts(modules["model"], data)
+    recipe, facts = task.recipe, _layers(modules["model"]) | task.facts()
     fresh = Progress(recipe=asdict(recipe), facts=facts)
     if out is None:
         return fresh
@@ -104,9 +99,8 @@ def _newest(folder: Path) -> tuple[Path, Progress, dict[str, Tensor]] | None:
         return last, *found
 
 
-def _facts(model: nn.Module, data: ImageData | SegmentationData) -> dict[str, Any]:
-    """What has to be the same for a run to go on: the model's layers, the very images, labels and masks; those for
-    validation too, because the best epoch, early stopping and the plateau hang on them."""
+def _layers(model: nn.Module) -> dict[str, str]:
+    """Names the model's layers and their settings: what has to be the same for a run to go on."""
     layers = {
         f"{name.replace('._orig_mod', '')}.{key}": value  # a part may have been compiled meanwhile
         for name, module in model.named_modules()
@@ -114,13 +108,7 @@ def _facts(model: nn.Module, data: ImageData | SegmentationData) -> dict[str, An
         for key, value in vars(module).items()
         if isinstance(value, (bool, int, float, str, tuple)) and key not in UNIMPORTANT
     }
-    arrays = hashlib.sha256(str((data.mean, data.std)).encode())
-    for array in [*vars(data.train).values(), *vars(data.val).values()]:  # images, and labels or masks
-        arrays.update(np.ascontiguousarray(array))
-    return {
-        "model": f"{type(model).__name__} {hashlib.sha256(str(layers).encode()).hexdigest()[:12]}",
-        "data": f"{data.name}, {len(data.train)} images, {arrays.hexdigest()[:12]}",
-    }
+    return {"model": f"{type(model).__name__} {hashlib.sha256(str(layers).encode()).hexdigest()[:12]}"}
 
 
 def finish_epoch(out, state: Progress, row: dict[str, float], score: float, modules, optimizer) -> bool:

@@ -15,18 +15,21 @@ from compactlib.segmentation.inference import attribute, check_answer
 from compactlib.training.augment import to_unit
 from compactlib.training.classification import as_is
 from compactlib.training.evaluate_masks import evaluate_masks
-from compactlib.training.labels import pixel_counts
+from compactlib.training.labels import check_labels, check_outputs, pixel_counts
 from compactlib.training.mask_recipe import MaskRecipe
 from compactlib.training.precision import in_bf16
+from compactlib.training.task import ImageTask
 
 
-class Segmentation:
-    """The task of `fit` for SegmentationData. `score` names the metric by which the best epoch is chosen."""
+class Segmentation(ImageTask):
+    """The task of a MaskRecipe: a class for each pixel."""
 
-    recipe_class, score, name = MaskRecipe, "val_iou", "segmentation"
+    name, score, needs = "segmentation", "val_iou", ("images", "masks")
 
     def __init__(self, model: nn.Module, data: SegmentationData, recipe: MaskRecipe, device: torch.device):
-        self.data, self.recipe, self.device = data, recipe, device
+        super().__init__(model, data, recipe, device)
+        check_outputs(model, data)
+        check_labels(data, "train", "val")
         self.loss_function, self.augmentation = LOSSES[recipe.loss], recipe.augmentation
         self.bf16 = in_bf16(recipe.precision, device)
         self.margin, self.window = attribute(model, "margin") or 0, _window(model, data, recipe)
@@ -40,16 +43,6 @@ class Segmentation:
         return DataLoader(
             windows, recipe.batch_size, shuffle=True, drop_last=True, num_workers=recipe.num_workers, collate_fn=as_is
         )
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Nothing but the model has a state."""
-        return {}
-
-    def begin_epoch(self, position: float) -> None:
-        """Nothing changes from pass to pass."""
-
-    def begin_step(self, epoch: int, position: float) -> None:
-        """Nothing changes from step to step."""
 
     def loss(self, model: nn.Module, images: Tensor, masks: Tensor, weights: Tensor | None = None) -> Tensor:
         """The recipe's loss of a batch: images (b, h, w, c), masks uint8 (b, h, w), weights float (b, h, w)."""
