@@ -77,14 +77,15 @@ def _workers(engine: str, workers: int | None, master: str | None) -> Iterator[d
     if workers is not None and (master is not None or workers < 1):
         wanted = "1 or more" if master is None else "the workers of --master, so leave one of the two out"
         raise ValueError(f"--workers {workers}: expected {wanted}")
-    with warnings.catch_warnings(record=True) as notices:
-        warnings.simplefilter("always")
-        engine = choose_engine(engine)
-    for notice in notices:
-        print(f"Notice: {notice.message}.", file=sys.stderr)
+    if master is None:  # who names a master means it: without Java that is an error, not another engine
+        with warnings.catch_warnings(record=True) as notices:
+            warnings.simplefilter("always")
+            engine = choose_engine(engine)
+        for notice in notices:
+            print(f"Notice: {notice.message}.", file=sys.stderr)
     before = _running()
     try:
-        started = session(master) if master is not None and engine == "spark" else None
+        started = session(master) if master is not None else None
         yield {"engine": engine, "session": started, "workers": workers}
     finally:
         running = _running()

@@ -4,7 +4,9 @@ As an RDD: a DataFrame's plan and its Arrow batches cost twice the time of a sho
 """
 
 import gc
+import re
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -16,10 +18,12 @@ import numpy as np
 from py4j.protocol import Py4JError
 from tqdm.auto import tqdm
 
-from compactlib.spark.measure import Result, Task, TaskError, failure, measured
+from compactlib.spark.measure import Result, Task, TaskError, measured
+from compactlib.spark.said import GOES_ON, explained
+from compactlib.spark.session import is_alive, jvm_log
 
 if TYPE_CHECKING:
-    from pyspark import RDD
+    from pyspark import RDD, SparkContext
     from pyspark.sql import SparkSession
 
 POLL = 0.2  # seconds between two looks at how far the job is
@@ -27,6 +31,8 @@ POLL = 0.2  # seconds between two looks at how far the job is
 # the progress bar counts, and what the last worker may still have to do. Of very many the driver would see to little
 # else than Spark's tasks.
 PER_CORE, IN_ONE, MOST = 3, 4, 10_000
+WAIT = "spark.scheduler.maxRegisteredResourcesWaitingTime"  # Spark's setting for how long executors are waited for
+ENDINGS = 10  # executors that end one after the other before any was there
 
 
 def run_on_spark(
@@ -41,6 +47,8 @@ def run_on_spark(
     worker, with the function, and makes them there."""
     if not len(tasks):
         return []
+    if not is_alive(session.sparkContext):
+        raise TaskError(f"the Spark session that is given has ended; start another, and {GOES_ON}")
     hands = deal(weights, hands_of(len(tasks), session.sparkContext.defaultParallelism))
     work = session.sparkContext.parallelize(hands, len(hands)).flatMap(partial(_work, function, tasks))
     with bar:
@@ -92,10 +100,15 @@ def _collect(rdd: "RDD", label: str, bar: tqdm, count: int) -> list:
 
     def watch() -> None:
         collecting.join(POLL)
-        while collecting.is_alive():
-            with suppress(Py4JError):  # the JVM has ended: `collect` will say so
+        with suppress(Py4JError, OSError):  # the JVM has ended: `collect` will say so
+            waiting = _Waiting(context)
+            while collecting.is_alive():
                 outcome["done"] = _done(context, group)
-            collecting.join(POLL)
+                if "in_vain" not in outcome and (sentence := waiting.in_vain()):
+                    outcome["in_vain"] = sentence
+                    context.cancelJobGroup(group)
+                collecting.join(POLL)
+        collecting.join()
 
     # This thread never talks to the JVM while it waits: Ctrl-C would break an answer off in the middle.
     collecting, watching = threading.Thread(target=collect, daemon=True), threading.Thread(target=watch, daemon=True)
@@ -112,7 +125,10 @@ def _collect(rdd: "RDD", label: str, bar: tqdm, count: int) -> list:
         raise
     collecting.join()
     if "error" in outcome:
-        raise _explained(outcome["error"]) from None
+        if "in_vain" in outcome:
+            context.stop()  # Spark would go on trying
+            raise TaskError(outcome["in_vain"], details=str(outcome["error"]))
+        raise explained(outcome["error"], is_alive(context), jvm_log(1000)) from None
     bar.update(bar.total - bar.n)
     return outcome["rows"]
 
@@ -125,16 +141,42 @@ def _done(context, group: str) -> int:
     return sum(stage.numCompletedTasks for stage in stages if stage)
 
 
-def _explained(error: BaseException) -> BaseException:
-    """The task's own error, where the text of Spark's holds one; else what Spark says, without its stack traces."""
-    text = str(error)
-    if found := failure(text):
-        return found
-    if "Python worker exited unexpectedly" in text:
-        return TaskError(
-            "the Python worker of a task was killed as often as Spark tries a task (is there enough memory? a master "
-            "of local[N] tries once, local[N,4] four times); the same call goes on with what is left",
-            details=text,
+class _Waiting:
+    """Whether executors come. On a standalone cluster Spark waits for them for ever, and starts those that cannot start
+    again and again."""
+
+    def __init__(self, context: "SparkContext"):
+        self.context = context
+        self.on_cluster = context.master.startswith(("spark://", "local-cluster"))
+        longest = context.getConf().get(WAIT, "60s")
+        self.longest = context._jvm.org.apache.spark.network.util.JavaUtils.timeStringAsSec(longest)
+        self._seen()
+
+    def in_vain(self) -> str | None:
+        """A sentence when it is time to give up."""
+        if not self.on_cluster:
+            return None
+        if self.context._jsc.sc().getExecutorMemoryStatus().size() > 1:  # the driver is in it
+            self._seen()
+            return None
+        waited, ended = time.monotonic() - self.since, self._ended()[self.before :]
+        if len(ended) >= ENDINGS:
+            return (
+                f"executors cannot start on {self.context.master}: {ended[-1]}, {len(ended)} times. What they print is "
+                "in the folder `work` on the workers' machines; is the Java there 17 or newer, are the executors' "
+                "options right?"
+            )
+        if waited < self.longest:
+            return None
+        memory = self.context.getConf().get("spark.executor.memory", "1g")
+        return (
+            f"no executor of {self.context.master} has come in {waited:.0f} s: are its workers there, with {memory} of "
+            f"memory free (spark.executor.memory) and a core, and do they reach this machine? {WAIT} waits longer"
         )
-    first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
-    return TaskError(f"Spark gave up: {first}", details=text)
+
+    def _seen(self) -> None:
+        self.since, self.before = time.monotonic(), len(self._ended())
+
+    def _ended(self) -> list[str]:
+        """Of each executor that has ended, why."""
+        return re.findall(r"Executor updated: \S+ is now (?:EXITED|FAILED) \((.+)\)", jvm_log(10**6))

@@ -1,28 +1,36 @@
 """A Spark session with defaults that fit a laptop; a cluster's master is an argument, and nothing else changes."""
 
-import functools
 import importlib.metadata
+import logging
 import os
-import re
-import shutil
-import subprocess
+import secrets
 import sys
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from compactlib.spark.java import OLDEST_JAVA, check_java, java_available, java_version
+from compactlib.spark.master import check_master, check_spark_home, patience
 from compactlib.spark.measure import cores
+from compactlib.spark.said import SECRET, cause, jvm_is_gone, without_py4j
+
+__all__ = ["OLDEST_JAVA", "active_or_new", "java_available", "java_version", "jvm_log", "session"]
 
 if TYPE_CHECKING:
+    from py4j.java_gateway import JVMView
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-OLDEST_JAVA = 17
 # The driver hands out tasks and holds no pixels: one thread of garbage collection and the quick compiler keep its
 # memory and its share of the processor small.
 JAVA_OPTIONS = "-Xms128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxMetaspaceSize=256m -XX:-UsePerfData"
+
+CLIENT = "org.apache.spark.deploy.client.StandaloneAppClient$ClientEndpoint"  # talks to a standalone master
 
 _jvm_log: IO[bytes] | None = None  # what the JVM of this process writes to its stdout and stderr
 _scratch: tempfile.TemporaryDirectory | None = None  # deleted with this process
@@ -49,6 +57,7 @@ def session(
     if Spark cannot start here; ValueError if one with other settings is running.
     """
     _check_libraries()
+    from py4j.protocol import Py4JError
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
@@ -57,40 +66,38 @@ def session(
         _check_same(running, {"spark.master": master, "spark.driver.memory": driver_memory, **config})
         return running
     _end_jvm()
-    if not java_available():
-        raise RuntimeError(
-            f"Spark needs Java {OLDEST_JAVA} or newer, and `{_java()} -version` finds none; install a JDK (Debian, "
-            "Ubuntu: openjdk-17-jre-headless; conda: openjdk=17) or set JAVA_HOME"
-        )
+    check_master(master)
+    check_java()
+    check_spark_home()
     global _jvm_log
     _jvm_log = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the JVM)
     settings = {**_settings(master, driver_memory), "spark.app.name": app, **config}
-    conf = SparkConf().setAll(list(settings.items()))
+    # Not those that are secret: they would stand in the JVM's command line, for all to read.
+    conf = SparkConf().setAll([(name, value) for name, value in settings.items() if not SECRET.search(name)])
+    logging.getLogger().addFilter(without_py4j)
     try:
         with _environment(master, python):
             gateway = launch_gateway(conf, {"stdout": _jvm_log, "stderr": _jvm_log})
-            context = SparkContext(conf=conf, gateway=gateway)
+            conf.setAll(list(settings.items()))
+            _tell_of_executors(gateway.jvm)
+            with patience(master, gateway.proc, partial(jvm_log, 400)):
+                context = SparkContext(conf=conf, gateway=gateway)
+            context.setLogLevel(settings.get("spark.log.level", "ERROR"))
+            if ship and not _on_this_machine(master):
+                context.addPyFile(_zipped_package())
+            return SparkSession.builder.getOrCreate()
     except Exception as error:
-        raise RuntimeError(f"Spark did not start with master={master!r}; the end of its log:\n{jvm_log()}") from error
-    if ship and not _on_this_machine(master):
-        context.addPyFile(_zipped_package())
-    return SparkSession.builder.getOrCreate()
+        if type(error) is RuntimeError:
+            raise  # a sentence of ours
+        why = f": {cause(str(error))}" if isinstance(error, Py4JError) and not jvm_is_gone(error) else ""
+        raise RuntimeError(
+            f"Spark did not start with master={master!r}{why}; the end of its log:\n{jvm_log()}"
+        ) from error
 
 
 def active_or_new(workers: int | None = None) -> "SparkSession":
     """The session that is running, whoever started it; else a new local one with `workers` cores (default: all)."""
     return _running() or session(f"local[{workers or cores()},4]")
-
-
-def java_available() -> bool:
-    """Whether Spark would find a Java that it can use: $JAVA_HOME's, else the one on the PATH."""
-    return (java_version() or 0) >= OLDEST_JAVA
-
-
-def java_version() -> int | None:
-    """The major version of the Java that Spark would start (8 and older call themselves 1), or None without any."""
-    path = shutil.which(_java())
-    return _version_of(path) if path else None
 
 
 def jvm_log(lines: int = 20) -> str:
@@ -107,7 +114,32 @@ def _running() -> "SparkSession | None":
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-    return SparkSession.builder.getOrCreate() if SparkContext._active_spark_context else None
+    context = SparkContext._active_spark_context
+    if context is not None and not is_alive(context):  # its JVM was killed, or its master has ended it
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # that it cannot be stopped as others are
+            context.stop()
+        return None
+    return SparkSession.builder.getOrCreate() if context is not None else None
+
+
+def is_alive(context: "SparkContext") -> bool:
+    """Whether a context can still run a job."""
+    from py4j.protocol import Py4JError
+
+    process = getattr(context._gateway, "proc", None)
+    if context._jsc is None or (process is not None and process.poll() is not None):
+        return False
+    try:
+        return not context._jsc.sc().isStopped()
+    except (Py4JError, OSError):
+        return False
+
+
+def _tell_of_executors(jvm: "JVMView") -> None:
+    """Have the log say when a master is asked, and what becomes of executors."""
+    log4j = jvm.org.apache.logging.log4j
+    log4j.core.config.Configurator.setLevel(CLIENT, log4j.Level.INFO)
 
 
 def _settings(master: str, driver_memory: str) -> dict[str, str]:
@@ -117,7 +149,6 @@ def _settings(master: str, driver_memory: str) -> dict[str, str]:
         "spark.driver.extraJavaOptions": JAVA_OPTIONS,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "ERROR",
         "spark.python.worker.reuse": "true",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.execution.arrow.maxBytesPerBatch": str(64 << 20),
@@ -125,6 +156,12 @@ def _settings(master: str, driver_memory: str) -> dict[str, str]:
     }
     if master.startswith("local"):
         settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+        # What listens there serves nobody else on this machine. In a JVM of its own Spark makes its own secret.
+        settings["spark.authenticate"] = "true"
+        if not _on_this_machine(master):
+            settings["spark.authenticate.secret"] = secrets.token_hex(32)
+    if not master.startswith("spark:"):  # there the log says while it starts why a master does not take it
+        settings["spark.log.level"] = "ERROR"
     if _on_this_machine(master):
         settings["spark.sql.warehouse.dir"] = str(Path(_scratch_folder()) / "warehouse")  # not in the current folder
     return settings
@@ -180,30 +217,19 @@ def _same(found: str | None, asked: str) -> bool:
 
 def _end_jvm() -> None:
     """End the JVM that a stopped session left: heap and options hold from its start on."""
+    from py4j.protocol import Py4JError
     from pyspark import SparkContext
 
     if SparkContext._gateway is None:
         return
     process = SparkContext._gateway.proc
-    SparkContext._gateway.shutdown()
+    with suppress(Py4JError, OSError):  # it may have ended by itself
+        SparkContext._gateway.shutdown()
     SparkContext._gateway = SparkContext._jvm = None
     if process is not None:
-        process.stdin.close()
+        with suppress(BrokenPipeError):
+            process.stdin.close()
         process.wait()
-
-
-def _java() -> str:
-    """The command that Spark starts."""
-    home = os.environ.get("JAVA_HOME")
-    return str(Path(home) / "bin" / "java") if home else "java"
-
-
-@functools.cache
-def _version_of(java: str) -> int | None:
-    """17 for Java 17.0.2, 1 for Java 8 (1.8); None if it does not run."""
-    done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-    found = re.search(r'version "(\d+)', done.stderr + done.stdout)
-    return int(found[1]) if found and done.returncode == 0 else None
 
 
 def _scratch_folder() -> str:

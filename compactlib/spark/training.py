@@ -22,8 +22,9 @@ from tqdm.auto import tqdm
 
 from compactlib.files import atomic_write
 from compactlib.segmentation import LOSSES
-from compactlib.spark.measure import TaskError, failure
-from compactlib.spark.session import active_or_new
+from compactlib.spark.measure import failure
+from compactlib.spark.said import explained
+from compactlib.spark.session import active_or_new, is_alive, jvm_log
 from compactlib.spark.training_process import EPOCH, Numbers, Plan
 from compactlib.training.seeding import seeded
 
@@ -139,9 +140,8 @@ def _distribute(
                 logging.getLogger("TorchDistributor").setLevel(logging.WARNING)
                 return distributor.run(start, asdict(plan))["history"]
         except Exception as error:
-            text = f"{log.getvalue()}\n{error}"
-            first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise failure(text) or TaskError(f"training on Spark failed: {first}", details=text) from None
+            # A task's own error may have been printed, where the others then failed of something else.
+            raise failure(log.getvalue()) or explained(error, is_alive(context), jvm_log(1000)) from None
         finally:
             for name in ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel"):
                 context.setLocalProperty(name, None)
