@@ -95,7 +95,11 @@ class Exercise:
         for case, result, changed in tried:
             said = self.fault(result, case.right)
             if said is not None:
-                hint = self._known([result for _, result, _ in tried]) or said or self._otherwise(answer) + self._here(case, result)
+                hint = (
+                    self._known([result for _, result, _ in tried])
+                    or said
+                    or self._otherwise(answer) + self._here(case, result)
+                )
                 raise NotYet(_CHANGED.format(changed) if changed else hint)
             if changed and self.keeps:
                 raise NotYet(f"`{changed}` has changed in the caller's hands: work on a copy.")
