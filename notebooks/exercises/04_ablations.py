@@ -81,8 +81,10 @@ def mirrored(first, epoch):
 
 def accuracies(rng):
     n, m = rng.choice(range(3, 10), 2, replace=False)
-    a, b = rng.normal(rng.uniform(0.6, 0.9), 0.02, n), rng.normal(rng.uniform(0.6, 0.9), 0.05, m)
-    return a.round(3).tolist(), b.round(3).tolist()
+    means, spreads = rng.uniform(0.6, 0.9, 2), rng.permutation([0.02, 0.05])
+    return tuple(
+        rng.normal(mean, spread, k).round(3).tolist() for mean, spread, k in zip(means, spreads, (n, m), strict=True)
+    )
 
 
 def noise_hints(a, b):

@@ -145,11 +145,11 @@ class Looking(nn.Sequential):
 
 
 def network(rng):
-    a, b, c, d = sorted(rng.choice(range(5), 4, replace=False).tolist(), reverse=rng.random() < 0.5)
-    sides = (a, b) if rng.random() < 0.5 else (b, a)
-    signed = rng.random() < 0.4
-    # Below a signed one looks no further than its last layer, so that the rows do not cancel in the middle one.
-    return Looking((*sides, c, 0 if signed else d), int(rng.integers(1, 4)), signed), 2 * int(rng.integers(7, 10)) + 1
+    far, near, signed = int(rng.integers(3, 6)), int(rng.integers(0, 3)), rng.random() < 0.4
+    up, down = rng.choice([side for side in range(6) if side != far], 2, replace=False).tolist()
+    # Down, a signed one sees no more than its last layer does, so that the rows do not cancel in the middle one.
+    sides = *((far, near) if rng.random() < 0.5 else (near, far)), up, 0 if signed else down
+    return Looking(sides, int(rng.integers(1, 4)), signed), 2 * int(rng.integers(8, 11)) + 1
 
 
 def reach_hints(model, size):

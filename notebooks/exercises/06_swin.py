@@ -119,11 +119,8 @@ def listening_hints(looks_at):
         ),
         "If that never happens, return 0.": all_heard(looks_at, passed_on, never=len(looks_at)),
         "Stop as soon as everybody has heard of everybody.": len(looks_at),
-        "That runs the wrong way: the token of the row looks, and hears; the token of the column is looked at.": (
+        "It travels the wrong way: the token of the row hears all that the token of the column has heard before.": (
             all_heard(looks_at, lambda heard, block: passed_on(heard, block.T))
-        ),
-        "The blocks come in turn: in the last one, tokens hear what the blocks before it have brought.": (
-            all_heard(looks_at, lambda heard, block: passed_on(heard.T, block.T).T)
         ),
     }
 

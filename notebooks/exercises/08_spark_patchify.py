@@ -24,7 +24,7 @@ number_of_patches = value(
 def patch(rng):
     """The first, the last, or one in the middle of 3 to 8 patches, often with an odd overlap."""
     size = int(rng.integers(6, 40))
-    step, count = int(rng.integers(size // 2 + 1, size + 1)), int(rng.integers(3, 9))
+    step, count = int(rng.integers(size // 3, size + 1)), int(rng.integers(3, 9))
     length = size + (count - 1) * step - int(rng.integers(0, step))
     return int(rng.choice([0, rng.integers(1, count - 1), count - 1])), count, length, size, step
 

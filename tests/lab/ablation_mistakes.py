@@ -50,7 +50,7 @@ def turned_round(a, b):
 
 MISTAKES = {
     "04.1": [(decay_from_the_start, "at its peak"), (below_zero, "stays 0"), (no_warm_up, "half way up")],
-    "04.2": [(never_the_other_way, "the other way"), (all_at_once, "Each image changes"), (off_by_one, "In epoch 0")],
+    "04.2": [(never_the_other_way, "the other way"), (all_at_once, "have their turn"), (off_by_one, "In epoch 0")],
     "04.3": [
         (population, "n - 1"),
         (of_single_runs, "single run"),

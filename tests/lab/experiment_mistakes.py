@@ -42,7 +42,7 @@ def whole_width(model, size):
 
 
 def pixel_itself_counted(model, size):
-    return (size // 2 - _influence(model, size).min() + 1).item()
+    return ((size // 2 - _influence(model, size)).abs().max() + 1).item()
 
 
 def to_the_right_only(model, size):
@@ -104,5 +104,5 @@ MISTAKES = {
         (heard_directly_only, "travels on"),
         (never_is_the_last, "return 0"),
     ],
-    "07.4": [(best_by_itself, "by itself"), (least_missed, "costs nothing"), (lambda *_: 0.3, "name of a part")],
+    "07.4": [(best_by_itself, "by itself"), (least_missed, "costs least"), (lambda *_: 0.3, "name is expected")],
 }

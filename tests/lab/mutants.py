@@ -4,6 +4,7 @@ import ast
 import copy
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,46 +22,44 @@ NAMES = {"max": "min", "min": "max", "sum": "mean", "mean": "sum", "all": "any",
 
 
 def mutants(source: str) -> Iterator[str]:
-    """The source with one thing changed: an operator, a constant (so an axis, too), a comparison, an argument, a term, an
-    index, a call or a statement; or two arguments, operands or names swapped."""
+    """The source with one thing changed: an operator, a constant (so an axis, too), a comparison, an argument, a term,
+    a variable, an index, a call or a statement; or two neighbours swapped."""
     tree = ast.parse(source)
     seen = {ast.unparse(tree)}
+    variables = [node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)]
+    variables += [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
     for number, node in enumerate(ast.walk(tree)):
         for field, value in ast.iter_fields(node):
             if field == "defaults":  # a check gives all arguments
                 continue
-            children = value if isinstance(value, list) else [value]
-            for k, child in enumerate(children):
-                for new in _changes(node, field, child):
-                    changed = copy.deepcopy(tree)
-                    target = next(each for n, each in enumerate(ast.walk(changed)) if n == number)
-                    if isinstance(value, list):
-                        getattr(target, field)[k : k + 1] = new
-                    else:
-                        setattr(target, field, new[0] if new else None)
-                    yield from _written(changed, seen)
-            for k in range(len(children) - 1):
-                if field in ("args", "elts", "keywords") and isinstance(value, list):
-                    changed = copy.deepcopy(tree)
-                    items = getattr(next(each for n, each in enumerate(ast.walk(changed)) if n == number), field)
-                    if items and not isinstance(items[0], ast.arg):
-                        items[k], items[k + 1] = items[k + 1], items[k]
-                        yield from _written(changed, seen)
+            old = value if isinstance(value, list) else [value]
+            changes = [[*old[:k], *new, *old[k + 1 :]] for k in range(len(old)) for new in _changes(old[k], field)]
+            if field in ("args", "elts"):
+                changes += [[*old[:k], old[k + 1], old[k], *old[k + 2 :]] for k in range(len(old) - 1)]
+            if isinstance(value, ast.Name) and isinstance(value.ctx, ast.Load) and value.id in variables:
+                changes += [[ast.Name(name)] for name in set(variables)]
+            for new in changes:
+                changed = copy.deepcopy(tree)
+                target = list(ast.walk(changed))[number]
+                setattr(target, field, new if isinstance(value, list) else new[0] if new else None)
+                text = _written(changed)
+                if text and text not in seen:
+                    seen.add(text)
+                    yield text
 
 
-def _written(tree: ast.AST, seen: set[str]) -> Iterator[str]:
+def _written(tree: ast.AST) -> str:
+    """The program, or nothing where it is none."""
     try:
         text = ast.unparse(ast.fix_missing_locations(tree))
         compile(text, "mutant", "exec")
+        return text
     except (SyntaxError, ValueError, AttributeError, TypeError):
-        return
-    if text not in seen:
-        seen.add(text)
-        yield text
+        return ""
 
 
-def _changes(parent: ast.AST, field: str, node: Any) -> Iterator[list]:
-    """What may stand in the place of `node`: each a list of nodes; an empty one leaves the place empty."""
+def _changes(node: Any, field: str) -> Iterator[list]:
+    """What may stand in the place of `node`: lists of nodes; an empty one leaves it out."""
     for operator in OPERATORS.get(type(node), []):
         yield [operator()]
     match node:
@@ -76,22 +75,15 @@ def _changes(parent: ast.AST, field: str, node: Any) -> Iterator[list]:
             yield [ast.Constant(not node.value)]
         case ast.Constant(value=int() | float()):
             yield from ([ast.Constant(each)] for each in (node.value + 1, node.value - 1, -node.value, node.value / 2))
-        case ast.Constant(value=str()) if "->" in node.value:
+        case ast.Constant(value=str()) if "->" in node.value:  # for einops
             words = re.findall(r"\w+|->|\W", node.value)
-            places = [k for k, word in enumerate(words) if word.isalnum()]
-            for a, b in zip(places, places[1:], strict=False):
-                swapped = words.copy()
-                swapped[a], swapped[b] = words[b], words[a]
-                yield [ast.Constant("".join(swapped))]
+            for a, b in pairwise(k for k, word in enumerate(words) if word.isalnum()):
+                yield [ast.Constant("".join([*words[:a], words[b], *words[a + 1 : b], words[a], *words[b + 1 :]]))]
+        case ast.Call(func=ast.Attribute()):
+            yield from ([node.func.value], *([arg] for arg in node.args))
         case ast.Call():
             yield from ([arg] for arg in node.args)
-            if isinstance(node.func, ast.Attribute):
-                yield [node.func.value]
-        case ast.Attribute() | ast.Name() if getattr(node, "attr", getattr(node, "id", "")) in NAMES:
-            renamed = copy.deepcopy(node)
-            setattr(renamed, "attr" if hasattr(node, "attr") else "id", NAMES[getattr(node, "attr", "") or node.id])
-            yield [renamed]
-        case ast.Attribute():
+        case ast.Attribute() if node.attr not in NAMES:
             yield [node.value]
         case ast.Subscript():
             yield from ([node.value], [ast.Subscript(node, ast.Slice(upper=ast.Constant(1)), ast.Load())])
@@ -101,68 +93,65 @@ def _changes(parent: ast.AST, field: str, node: Any) -> Iterator[list]:
             yield from (node.body, node.orelse)
         case ast.Break():
             yield [ast.Continue()]
+        case str() if field in ("attr", "id") and node in NAMES:
+            yield [NAMES[node]]
     if isinstance(node, ast.stmt) or (field in ("args", "keywords", "ifs") and not isinstance(node, ast.arg)):
         yield []
-    if isinstance(parent, ast.Return) and isinstance(node, ast.expr):
-        yield [ast.UnaryOp(ast.USub(), node)]
 
 
 def bent(function: Callable, first: tuple) -> Iterator[tuple[str, Callable]]:
     """Functions that give `function`, the right answer, other inputs, or give on other results. first: some inputs."""
+
+    def inputs(change: Callable) -> Callable:
+        return lambda *given: function(*change(list(given)))
+
+    def put(k: int, change: Callable) -> Callable:
+        return inputs(lambda given: [*given[:k], _copied(change(given[k])), *given[k + 1 :]])
+
     for k, value in enumerate(first):
-        yield (
-            f"input {k} is always the first one",
-            lambda *a, k=k, v=value: function(*a[:k], copy.deepcopy(v), *a[k + 1 :]),
-        )
-        for name, change in _VIEWS.items():
-            yield f"input {k}: {name}", lambda *a, k=k, c=change: function(*a[:k], _seen(c, a[k]), *a[k + 1 :])
+        yield f"input {k} is always the first one", put(k, lambda _, value=value: copy.deepcopy(value))
+        yield from ((f"input {k}: {name}", put(k, change)) for name, change in VIEWS.items())
         for j in range(k):
-            yield f"inputs {j} and {k} swapped", lambda *a, j=j, k=k: function(*_swapped(a, j, k))
-    for name, change in _VIEWS.items():
-        yield f"result: {name}", lambda *a, c=change: _seen(c, function(*a))
-    yield "result: always the first one", lambda *a: function(*copy.deepcopy(first))
+            yield (
+                f"inputs {j} and {k} swapped",
+                inputs(lambda g, j=j, k=k: [*g[:j], g[k], *g[j + 1 : k], g[j], *g[k + 1 :]]),
+            )
+    for name, change in VIEWS.items():
+        yield f"result: {name}", lambda *given, change=change: _copied(change(function(*given)))
+    yield "result: always the first one", lambda *_: function(*copy.deepcopy(first))
 
 
-def _seen(change: Callable, x: Any) -> Any:
-    changed = change(x)
-    return changed.copy() if isinstance(changed, np.ndarray) else changed  # PyTorch knows no negative strides
-
-
-def _swapped(values: tuple, j: int, k: int) -> list:
-    values = list(values)
-    values[j], values[k] = values[k], values[j]
-    return values
-
-
-def _first_item(x: Any) -> Any:
-    """The first of a batch, as often as there were."""
-    return [x[0]] * len(x) if isinstance(x, list) else x[[0] * len(x)]
+def _copied(x: Any) -> Any:
+    return x.copy() if isinstance(x, np.ndarray) else x  # PyTorch knows no negative strides
 
 
 def _nan_in(x: Any) -> Any:
-    x = torch.as_tensor(x).double().clone()
-    x.view(-1)[0] = torch.nan
-    return x
+    x = torch.as_tensor(x).double()
+    return torch.where(torch.arange(x.numel()).reshape(x.shape) == 0, torch.nan, x)
 
 
-_VIEWS: dict[str, Callable] = {
-    "first item only": _first_item,
-    "backwards": lambda x: x[::-1] if not isinstance(x, torch.Tensor) else x.flip(0),
-    "second axis backwards": lambda x: x.flip(1) if isinstance(x, torch.Tensor) else x[:, ::-1],
-    "last axis backwards": lambda x: x.flip(-1) if isinstance(x, torch.Tensor) else x[..., ::-1],
-    "last axes exchanged": lambda x: x.mT if isinstance(x, torch.Tensor) else x.swapaxes(-1, -2),
-    "reshaped instead of exchanged": lambda x: (
-        x.mT.reshape(x.shape) if isinstance(x, torch.Tensor) else x.T.reshape(x.shape)
-    ),
+def _either(of_tensors: Callable, of_arrays: Callable) -> Callable:
+    return lambda x: of_tensors(x) if isinstance(x, torch.Tensor) else of_arrays(x)
+
+
+VIEWS: dict[str, Callable] = {
+    "first item only": lambda x: [x[0]] * len(x) if isinstance(x, list) else x[[0] * len(x)],
     "second item as the first": lambda x: x[[0, *range(len(x) - 1)]],
+    "backwards": _either(lambda x: x.flip(0), lambda x: x[::-1]),
+    "second axis backwards": _either(lambda x: x.flip(1), lambda x: x[:, ::-1]),
+    "last axis backwards": _either(lambda x: x.flip(-1), lambda x: x[..., ::-1]),
+    "last axes exchanged": _either(lambda x: x.mT, lambda x: x.swapaxes(-1, -2)),
+    "last axes exchanged, in the old shape": _either(
+        lambda x: x.mT.reshape(x.shape), lambda x: x.swapaxes(-1, -2).reshape(x.shape)
+    ),
+    "sorted": _either(lambda x: x.sort(dim=-1).values, sorted),
+    "rounded": _either(torch.round, np.round),
+    "rounded down": _either(torch.floor, np.floor),
+    "absolute": abs,
     "negative": lambda x: -x,
     "one more": lambda x: x + 1,
     "one less": lambda x: x - 1,
     "doubled": lambda x: 2 * x,
-    "absolute": abs,
-    "whole numbers": lambda x: x.round() if isinstance(x, torch.Tensor) else np.round(x),
-    "rounded down": lambda x: x.floor() if isinstance(x, torch.Tensor) else np.floor(x),
     "nothing but zeros": lambda x: 0 * x,
     "with a nan": _nan_in,
-    "sorted": lambda x: x.sort(dim=-1).values if isinstance(x, torch.Tensor) else sorted(x),
 }

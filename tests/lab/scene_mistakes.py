@@ -53,7 +53,7 @@ MISTAKES = {
         (first_edge_forgotten, "nobody else"),
         (last_edge_forgotten, "at `length`"),
         (not_shared, "share it in the middle"),
-        (lambda *_: 5, "two numbers"),
+        (lambda *_: 5, "pair (start, stop)"),
     ],
     "08.3": [(a_bound, "cannot be split"), (in_turns, "in turns"), (longest_first, "Keep the order"), (alone, "alone")],
     "08.4": [(12, "the values between"), (4, "middle of a tile"), (512, "not pixels"), (5, "Try all")],

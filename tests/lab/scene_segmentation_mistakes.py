@@ -94,7 +94,7 @@ MISTAKES = {
         (softmax_over_models, "Softmax over the classes"),
         (product, "rank alike"),
         (no_argmax, "best class of each pixel"),
-        (first_model, "first model"),
+        (first_model, "single model"),
     ],
     "09.3": [
         (mean_of_windows, "mean of the windows"),

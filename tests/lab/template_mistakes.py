@@ -28,5 +28,5 @@ def largest_if_none(accuracy_of, sizes, target):
 MISTAKES = {
     "89.1": [(7840, "a bias as well"), (650, "28 x 28"), (794, "of its own")],
     "89.2": [(without_bias, "biases are missing"), (scores_instead, "largest one"), (wrong_axis, "over the classes")],
-    "89.3": [(first_that_reaches, "any order"), (above_only, "any order"), (largest_if_none, "return 0")],
+    "89.3": [(first_that_reaches, "any order"), (above_only, "exactly is enough"), (largest_if_none, "return 0")],
 }

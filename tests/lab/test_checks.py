@@ -1,174 +1,31 @@
-"""Every exercise: the notebook's solution passes, an empty stub and typical mistakes fail with a hint."""
+"""Every exercise: right answers of any kind pass, wrong ones get a hint, of one line, that is true."""
 
 import re
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from einops import rearrange
 
-from compactlib.lab import NotYet, check
-from compactlib.lab.catalogue import TEMPLATE, notebooks
+from compactlib.lab import NotYet, check, checks
+from compactlib.lab.checks import Either, exercises
+from tests.lab.solutions import COURSE, LESSONS, solutions
 
-EXERCISES = {}
-from tests.lab import (
-    ablation_mistakes,
-    experiment_mistakes,
-    scene_mistakes,
-    scene_segmentation_mistakes,
-    segmentation_mistakes,
-    template_mistakes,
-)
-
-
-def majority_of_test(train, test):
-    return np.mean(test == np.bincount(test).argmax())
-
-
-def accuracy_on_train(train, test):
-    return np.mean(train == np.bincount(train).argmax())
-
-
-def pixels_not_scaled(images, mean, std):
-    return (torch.from_numpy(images).permute(0, 3, 1, 2).float() - mean) / std
-
-
-def channels_last(images, mean, std):
-    return (torch.from_numpy(images).float() / 255 - mean) / std
-
-
-def no_square_root(q, k, v):
-    return (q @ k.transpose(-2, -1)).softmax(-1) @ v
-
-
-def divided_by_d(q, k, v):
-    return (q @ k.transpose(-2, -1) / q.shape[-1]).softmax(-1) @ v
-
-
-def softmax_over_queries(q, k, v):
-    return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-2) @ v
-
-
-def mean_of_tokens(x, weight, bias):
-    return x.mean(dim=1)
-
-
-def softmax_over_the_score_axis(x, weight, bias):
-    return ((x @ weight.T + bias).softmax(dim=-1) * x).sum(dim=1)
-
-
-def class_token_left_in(x, weight, bias):
-    return axis_left_in(torch.cat([torch.zeros(len(x), 1, x.shape[2]), x], dim=1), weight, bias).squeeze(1)
-
-
-def axis_left_in(x, weight, bias):
-    return (x @ weight.T + bias).softmax(dim=1).transpose(1, 2) @ x
-
-
-def floor_of_odd_sides(size, convs):
-    return (size // 2**convs) ** 2
-
-
-def side_of_the_grid(size, convs):
-    for _ in range(convs):
-        size = (size + 1) // 2
-    return size
-
-
-def stride_off_by_one(size, convs):
-    return size**2
-
-
-def not_transposed(x, weight):
-    return F.max_pool2d(F.relu(F.conv2d(x, weight, padding=1)), 3, 2, 1).flatten(2)
-
-
-def reshaped(x, weight):
-    features = F.max_pool2d(F.relu(F.conv2d(x, weight, padding=1)), 3, 2, 1)
-    return features.reshape(len(x), -1, features.shape[1])
-
-
-def without_relu(x, weight):
-    return F.max_pool2d(F.conv2d(x, weight, padding=1), 3, 2, 1).flatten(2).transpose(1, 2)
-
-
-def without_padding(x, weight):
-    return F.max_pool2d(F.relu(F.conv2d(x, weight)), 3, 2, 1).flatten(2).transpose(1, 2)
-
-
-def goes_round(images, pixels):
-    return np.roll(images, pixels, axis=2)
-
-
-def moves_down(images, pixels):
-    moved = np.zeros_like(images)
-    moved[:, pixels:] = images[:, :-pixels]
-    return moved
-
-
-def moves_left(images, pixels):
-    moved = np.zeros_like(images)
-    moved[:, :, :-pixels] = images[:, :, pixels:]
-    return moved
-
-
-def changes_its_input(images, pixels):
-    images[:, :, pixels:] = images[:, :, :-pixels].copy()
-    images[:, :, :pixels] = 0
-    return images
-
-
+EXERCISES = {number: exercise for lesson in LESSONS for number, exercise in exercises(lesson).items()}
 MISTAKES = {
-    "00.1": [(210, "round down"), (20, "one epoch"), ("200", "A number is expected"), (float("nan"), "A number")],
-    "00.2": [(majority_of_test, "no model may look at"), (accuracy_on_train, "training labels")],
-    "00.3": [(pixels_not_scaled, "divide by 255"), (channels_last, "channel has to stand before")],
-    "01.1": [(64, "What else"), (1024, "pixels")],
-    "01.2": [(4 * 256 * 256, "has a bias"), (4 * 256 * 256 + 4 * 256, "have no bias")],
-    "01.3": [(no_square_root, "square root"), (divided_by_d, "not by d"), (softmax_over_queries, "wrong axis")],
-    "02.1": [(129, "goes away"), (127, "sign"), (1, "positional")],
-    "02.2": [
-        (mean_of_tokens, "the same"),
-        (softmax_over_the_score_axis, "wrong axis"),
-        (axis_left_in, "squeeze"),
-        (class_token_left_in, "left in the pool"),
-    ],
-    "02.3": [
-        ([0, 0, 0, 0], "the mean"),
-        ([-1000, 0, 0, 0], "smallest"),
-        ([1, 0, 0, 0], "still mixes"),
-        ([1], "4 in all"),
-    ],
-    "03.1": [(floor_of_odd_sides, "rounded up"), (side_of_the_grid, "square"), (stride_off_by_one, "pooling halves")],
-    "03.2": [
-        (not_transposed, "wrong way round"),
-        (reshaped, "mixes"),
-        (without_relu, "ReLU"),
-        (without_padding, "padding"),
-    ],
-    "03.3": [(goes_round, "black"), (moves_down, "down"), (moves_left, "left"), (changes_its_input, "work on a copy")],
-    **ablation_mistakes.MISTAKES,
-    **experiment_mistakes.MISTAKES,
-    **segmentation_mistakes.MISTAKES,
-    **scene_mistakes.MISTAKES,
-    **scene_segmentation_mistakes.MISTAKES,
-    **template_mistakes.MISTAKES,
+    number: mistakes
+    for path in Path(__file__).parent.glob("*_mistakes.py")
+    for number, mistakes in import_module(f"tests.lab.{path.stem}").MISTAKES.items()
 }
+FUNCTIONS = sorted(number for number, (_, _, answer) in solutions().items() if callable(answer))
 
 
-def solutions() -> dict[str, object]:
-    """The answers of the committed notebooks: their solution cells, executed, by exercise."""
-    answers = {}
-    for notebook in [*notebooks(), TEMPLATE]:
-        namespace = {"np": np, "torch": torch, "F": F, "rearrange": rearrange}
-        for cell in notebook.node.cells:
-            tags = cell.metadata.get("tags", [])
-            if "solution" in tags and cell.cell_type == "code":
-                exec(cell.source, namespace)
-            elif "check" in tags:
-                number, name = re.search(r'lab\.check\("([\d.]+)", (\w+)\)', cell.source).groups()
-                answers[number] = namespace[name]
-    return answers
+def hint_of(number, answer) -> str:
+    with pytest.raises(NotYet) as error:
+        check(number, answer)
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
 def test_each_exercise_of_the_notebooks_has_a_check_and_mistakes():
@@ -177,7 +34,7 @@ def test_each_exercise_of_the_notebooks_has_a_check_and_mistakes():
 
 @pytest.mark.parametrize("number", sorted(MISTAKES))
 def test_the_solution_passes(number, capsys):
-    check(number, solutions()[number])
+    check(number, solutions()[number][2])
     assert capsys.readouterr().out == f"Exercise {number}: right.\n"
 
 
@@ -185,54 +42,176 @@ def empty(*_arguments):
     return ...
 
 
+def stub(*_arguments): ...
+
+
+def not_written(*_arguments):
+    raise NotImplementedError()
+
+
+def stops(*_arguments):
+    return 1 / 0
+
+
 @pytest.mark.parametrize("number", sorted(MISTAKES))
 def test_an_empty_answer_fails_with_a_helpful_message(number):
-    with pytest.raises(NotYet, match="replace the `...`"):
-        check(number, ...)
-    if callable(solutions()[number]):
-        with pytest.raises(NotYet, match="returns nothing yet"):
-            check(number, empty)
-        with pytest.raises(NotYet, match="stops with ZeroDivisionError"):
-            check(number, lambda *_: 1 / 0)
+    assert "replace the `...`" in hint_of(number, ...)
+    if number in FUNCTIONS:
+        assert all("replace the `...`" in hint_of(number, answer) for answer in (empty, stub, not_written))
+        assert "stops with ZeroDivisionError: division by zero" in hint_of(number, stops)
+
+
+def test_only_the_placeholder_of_an_empty_cell_counts_as_not_written():
+    def of_pytorch(q, k, v):
+        return torch.nn.Module()(q)  # its forward() is not implemented
+
+    def of_an_operator(q, k, v):
+        return torch.ones(3, dtype=torch.uint16) + 1  # no kernel for this type
+
+    def in_a_helper(q, k, v):
+        return not_written()
+
+    for answer in (of_pytorch, of_an_operator, in_a_helper):
+        said = hint_of("01.3", answer)
+        assert "stops with" in said and "Error" in said and "not written" not in said
 
 
 @pytest.mark.parametrize(("number", "answer", "hint"), [(n, a, h) for n, found in MISTAKES.items() for a, h in found])
 def test_a_typical_mistake_fails_with_its_hint(number, answer, hint):
-    with pytest.raises(NotYet, match=re.escape(hint)):
-        check(number, answer)
+    assert hint in hint_of(number, answer)
+
+
+@pytest.mark.parametrize("number", sorted(EXERCISES))
+def test_a_known_mistake_gets_its_own_hint(number):
+    """On the cases of a check each known mistake is wrong, and no two of them look the same."""
+    exercise = EXERCISES[number]
+    given = exercise.cases(1)[0].inputs
+    for hint, wrong in exercise.hints(*given).items():
+        for k in range(len(wrong.results)) if isinstance(wrong, Either) else [None]:
+
+            def mistake(*inputs, hint=hint, k=k):
+                result = exercise.hints(*inputs)[hint]
+                return result if k is None else result.results[k]
+
+            assert hint_of(number, mistake if number in FUNCTIONS else mistake()) == hint
 
 
 def test_a_number_may_come_as_a_tensor_or_an_array():
     for answer in (torch.tensor(200.0), np.float64(200), np.array([200])):
         check("00.1", answer)
-    check("00.2", lambda train, test: torch.tensor(np.mean(test == 1)))
+    check("00.2", lambda train, test: torch.tensor(np.mean(test == np.bincount(train).argmax())))
 
 
+@pytest.mark.parametrize("number", FUNCTIONS)
 @pytest.mark.parametrize(
-    "number", ["00.3", "01.3", "02.2", "03.2", "03.3", "05.2", "05.4", "06.2", "07.3", "08.2", "08.3"]
+    "result", ["a word", {"a": 1}, (1, "b"), float("nan"), torch.full((2, 3), torch.nan), True, []]
 )
-@pytest.mark.parametrize("result", ["a word", {"a": 1}, (1, "b"), float("nan")])
 def test_a_result_of_another_kind_is_answered_in_words(number, result):
-    with pytest.raises(NotYet):
-        check(number, lambda *_: result)
+    assert hint_of(number, lambda *_: result)
 
 
-def test_not_a_number_is_no_answer():
-    with pytest.raises(NotYet, match="finite"):
-        check("02.3", [float("nan"), 0, 0, 0])
-    with pytest.raises(NotYet, match="A number is expected"):
-        check("03.1", lambda *_: torch.ones(2))
+@pytest.mark.parametrize("number", sorted(EXERCISES))
+def test_not_a_number_is_right_nowhere_but_where_it_is_asked_for(number):
+    """A right answer with one nan in its result."""
+    answer = solutions()[number][2]
+
+    def with_nan(*inputs):
+        result = torch.as_tensor(answer(*inputs)).double()
+        return torch.where(torch.arange(result.numel()).reshape(result.shape) == 0, torch.nan, result)
+
+    if number not in FUNCTIONS or number == "07.4":
+        assert hint_of(number, float("nan"))
+    elif EXERCISES[number].dtype is None:
+        assert "finite" in hint_of(number, with_nan) or "expected" in hint_of(number, with_nan)
+
+
+def in_place(q, k, v):
+    q /= q.shape[-1] ** 0.5
+    scores = q @ k.mT
+    scores -= scores.amax(-1, keepdim=True)
+    scores.exp_().div_(scores.sum(-1, keepdim=True))
+    k.zero_()
+    return torch.matmul(scores, v, out=torch.empty_like(v)) if v.is_contiguous() else scores @ v
+
+
+def pooled_in_place(x, weight, bias):
+    x *= (x @ weight.T).softmax(dim=1)
+    return x.sum(dim=1)
+
+
+def recall_by_accident(pred, target):
+    pred &= target
+    return pred.sum() / (pred | target).sum()
+
+
+def test_work_in_place_is_fine_and_named_where_the_result_is_wrong():
+    check("01.3", in_place)
+    check("02.2", pooled_in_place)
+    said = hint_of("05.3", recall_by_accident)
+    assert "`pred`" in said and "in place" in said and "recall" not in said
+    assert "work on a copy" in hint_of("03.3", MISTAKES["03.3"][-1][0])
+
+
+def test_half_precision_and_results_with_a_gradient_are_fine():
+    def attend(q, k, v):
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v)
+
+    for kind in (torch.float16, torch.bfloat16):
+        check("01.3", lambda q, k, v, kind=kind: attend(q.to(kind), k.to(kind), v.to(kind)))
+        wrong = lambda q, k, v, kind=kind: (q @ k.mT).softmax(-1).to(kind) @ v.to(kind)  # noqa: E731
+        assert "square root" in hint_of("01.3", wrong)
+    check("01.3", lambda q, k, v: attend(q.requires_grad_(), k, v))
+    check("07.3", lambda p, t: solutions()["07.3"][2](p.requires_grad_(), t))
+    check("05.3", lambda pred, target: solutions()["05.3"][2](pred, target).requires_grad_())
+
+
+def test_a_view_of_an_array_may_run_backwards():
+    check("03.3", lambda images, pixels: np.ascontiguousarray(solutions()["03.3"][2](images, pixels)[::-1])[::-1])
+
+
+@pytest.mark.parametrize("number", FUNCTIONS)
+def test_cases_are_the_same_each_time_and_not_all_alike(number):
+    first, again = ([repr(case.right) for case in EXERCISES[number].cases()] for _ in range(2))
+    assert first == again and len(set(first)) > 2
 
 
 def test_no_hint_names_the_number_that_is_asked_for():
-    for number, found in MISTAKES.items():
-        right = solutions()[number]
-        for answer in [a for a, _ in found if isinstance(a, (int, float)) and not callable(right)]:
-            with pytest.raises(NotYet) as error:
-                check(number, answer)
-            assert not re.search(rf"(?<!\d){re.escape(str(right))}(?!\d)", str(error.value))
+    for number in set(EXERCISES) - set(FUNCTIONS) - {"02.3"}:
+        right = EXERCISES[number].reference()
+        for hint in EXERCISES[number].hints():
+            assert not re.search(rf"(?<!\d){re.escape(str(right))}(?!\d)", hint)
 
 
-def test_an_unknown_exercise():
-    with pytest.raises(KeyError, match="no exercise '09.9'"):
+def test_the_examples_in_the_texts_are_those_of_the_checks():
+    """A text says: `name(inputs)` is `result`. Arrays and tensors are written as lists."""
+    found = 0
+    for notebook in COURSE:
+        for text in (cell.source for cell in notebook.node.cells if cell.cell_type == "markdown"):
+            for number, (_, name, _) in solutions().items():
+                for call, result in re.findall(rf"`({name}\(.*?)` is `([^`]+)`", text):
+                    exercise = EXERCISES[number]
+
+                    def given(*inputs, exercise=exercise):
+                        assert all(map(np.array_equal, inputs, exercise.example))
+                        return exercise.case(exercise.example).right
+
+                    assert exercise.fault(eval(call, {name: given}), eval(result)) is None, call
+                    found += number.startswith(notebook.number)
+    assert found == sum(EXERCISES[number].example is not None for number in FUNCTIONS)
+
+
+def test_exercises_that_are_not_there():
+    with pytest.raises(KeyError, match=r"09\.9.*09\.4"):
         check("09.9", 1)
+    with pytest.raises(KeyError, match="77_"):
+        check("77.1", 1)
+    with pytest.raises(KeyError):
+        check("", 1)
+
+
+def test_two_exercises_of_one_number_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(checks, "FOLDER", tmp_path)
+    one = 'value("76.1", 1, {}, "Count.")'
+    (tmp_path / "76_twice.py").write_text(f"from compactlib.lab.checks import value\na = {one}\nb = {one}\n")
+    with pytest.raises(ValueError, match=r"76_twice.*76\.1"):
+        check("76.1", 1)
