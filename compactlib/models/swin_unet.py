@@ -41,8 +41,8 @@ class PatchExpand(nn.Module):
 
     def forward(self, x: Tensor, each: Callable[[Tensor], Tensor] = unchanged) -> Tensor:
         """`each` is applied to every new token: before they are laid out, for it may leave less to move."""
-        x = self.norm(self.expand(x).unflatten(-1, (self.scale**2, -1)))  # (b, H, W, d) -> (b, H, W, scale^2, dim_out)
-        return rearrange(each(x), "b h w (p q) d -> b (h p) (w q) d", p=self.scale)
+        x = rearrange(self.expand(x), "b h w (n d) -> b h w n d", n=self.scale**2)  # n = scale^2 new tokens of each
+        return rearrange(each(self.norm(x)), "b h w (p q) d -> b (h p) (w q) d", p=self.scale)
 
 
 class TransposedConv(nn.Module):

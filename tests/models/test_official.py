@@ -126,16 +126,16 @@ def test_pretrained_offline_says_what_to_download_and_where_to_put_it(tmp_path, 
     assert not list(tmp_path.rglob("*.pth*"))
 
 
-def test_half_a_checkpoint_in_the_cache_is_named_and_removed(tmp_path, monkeypatch):
+def test_half_a_checkpoint_in_the_cache_is_named_and_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("COMPACT_CACHE", str(tmp_path))
     monkeypatch.delenv("COMPACT_DATA", raising=False)
     path = tmp_path / "checkpoints" / "cct_7_3x1_32_cifar10_300epochs.pth"
     path.parent.mkdir()
     torch.save(dict(timm.create_model("cct_7_3x1_32").state_dict()), path)
     path.write_bytes(path.read_bytes()[:100_000])
-    with pytest.raises(ValueError, match=r"cct_7_3x1_32_cifar10_300epochs\.pth is damaged.*again"):
+    with pytest.raises(ValueError, match=r"cct_7_3x1_32_cifar10_300epochs\.pth is damaged"):
         timm.create_model("cct_7_3x1_32", pretrained=True)
-    assert not path.exists()
+    assert path.stat().st_size == 100_000  # somebody may have put it there by hand
 
 
 def test_pretrained_without_official_weights():
@@ -152,6 +152,6 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path, monkeypatch):
     path.parent.mkdir()
     torch.save({"weights": Evil()}, path)
     monkeypatch.setenv("COMPACT_DATA", str(tmp_path))
-    with pytest.raises(ValueError, match=r"no file of weights \(Weights only"):
+    with pytest.raises(ValueError, match=r"300epochs\.pth .* more than weights \(Weights only"):
         timm.create_model("cct_7_3x1_32", pretrained=True)
     assert not (tmp_path / "ran").exists()

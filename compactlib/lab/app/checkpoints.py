@@ -22,10 +22,12 @@ FIRST = ("aerial-unet", "aerial-swin-unet", "cells-unet")  # in this order; the 
 FAMILIES = {
     "unet": "U-Net",
     "unet_valid": "U-Net, unpadded",
+    "swin_unet": "Swin-Unet",
     "swin_unet_tiny": "Swin-Unet",
     "swin_unet_base": "Swin-Unet",
 }
 NO_MASKS = {*VARIANTS, *(name for name, (kind, _) in SEGMENTATION_VARIANTS.items() if kind not in (UNet, SwinUnet))}
+SPARES = ("previous.safetensors", "damaged.safetensors")  # of a training, beside its best and its last weights
 
 
 class ModelError(ValueError):
@@ -84,8 +86,8 @@ class Offer:
 def offers(runs: Path | None = None) -> list[Offer]:
     """Shipped models first, then those below `runs` (default: the folder of all runs), newest first.
 
-    Only what `save_model` wrote is listed, and no classifiers. Checkpoints of a training and damaged files are passed
-    over, and nothing else than safetensors is opened: no pickle.
+    Only what `save_model` or a training (its best and its last weights) wrote is listed, and no classifiers. Damaged
+    files are passed over, and nothing else than safetensors is opened: no pickle.
     """
     runs = Path(runs or runs_dir())
     shipped = {path.stem: path for path in SHIPPED.glob("*.safetensors")}
@@ -114,9 +116,8 @@ def check_fit(offer: Offer, model: nn.Module, picture: Picture, others: Sequence
 
 def channels_fit(offer: Offer, pixels: np.ndarray) -> bool:
     """Whether the model takes pictures of so many channels, as far as its file says so."""
-    kind, _ = SEGMENTATION_VARIANTS.get(offer.facts["name"], (None, {}))
     channels = pixels.shape[2]
-    return channels == offer.in_chans or (kind is SwinUnet and offer.in_chans == 3 and channels == 1)
+    return channels == offer.in_chans or (offer.family == "Swin-Unet" and offer.in_chans == 3 and channels == 1)
 
 
 def _written(runs: Path) -> dict[Path, float]:
@@ -125,7 +126,7 @@ def _written(runs: Path) -> dict[Path, float]:
     times = {}
     for folder, inner, names in os.walk(runs):
         inner[:] = [name for name in inner if not is_aside(Path(name))]
-        for path in (Path(folder, name) for name in names if name.endswith(".safetensors")):
+        for path in (Path(folder, name) for name in names if name.endswith(".safetensors") and name not in SPARES):
             try:
                 found = path.stat()
             except FileNotFoundError:
@@ -142,6 +143,9 @@ def _facts(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     name, arguments = facts["name"], facts["arguments"]
-    known = timm.models.is_model(name) and name not in NO_MASKS
+    if not timm.models.is_model(name) or arguments.get("features_only"):
+        return None
+    if "task" in facts:  # a training says what it was for
+        return facts if facts["task"] == "segmentation" else None
     masks = name in SEGMENTATION_VARIANTS or ("num_classes" in arguments and "classes" in facts)
-    return facts if known and masks else None
+    return facts if masks and name not in NO_MASKS else None
