@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from compactlib.files import atomic_write
 from compactlib.models.checkpoints import misfits
+from compactlib.models.saved_header import check_arguments, read_header
 from compactlib.models.spec import attach_spec, facts_of, json_facts, set_data_facts
 from compactlib.models.wrappers import as_named_in, plain_state_dict
 
@@ -85,11 +86,11 @@ def read_facts(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there; expected a model's file, as save_model or fit write it")
     try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})[KEY])
+        facts, tensors, numbers = read_header(path, KEY)
         if facts["name"] is not None and not (isinstance(facts["name"], str) and isinstance(facts["arguments"], dict)):
             raise TypeError("name or arguments of another type")
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        check_arguments(facts.get("arguments") or {}, tensors, numbers)
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise ValueError(
             f"{path} is damaged or no model's file ({type(error).__name__}: {error}); expected what save_model writes"
         ) from error
@@ -118,7 +119,7 @@ def _build(facts: Mapping[str, Any], source: str | Path) -> nn.Module:
     try:
         with torch.random.fork_rng(devices=[]):
             return timm.create_model(name, **arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError, MemoryError, ArithmeticError) as error:
         raise ValueError(f"{source}: {name} cannot be built with {arguments}: {error}") from error
 
 

@@ -114,3 +114,30 @@ def test_damaged_and_missing_files(saved, tmp_path):
     save_file({"x": torch.zeros(1)}, saved)
     with pytest.raises(ValueError, match="KeyError: 'model'"):
         load_model(saved)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"depth": 10**6}, {"embed_dim": 10**5}, {"mlp_ratio": 1e9}, {"img_size": 10**9}, {"depth": [1] * 100},
+        {"num_classes": 10**12}, {"depth": float("nan")}, {"more": {"a": 1}}, {"depth": -(10**6)}, {"pool": "x" * 999},
+    ],
+)  # fmt: skip
+def test_arguments_of_a_model_much_larger_than_its_file_are_refused_before_it_is_built(tmp_path, changed, monkeypatch):
+    path = save_model(tmp_path / "m.safetensors", timm.create_model("cct_2_3x2_32"))
+    tensors = load_file(path)
+    facts = {"name": "cct_2_3x2_32", "arguments": changed}
+    save_file(tensors, path, metadata={"model": json.dumps(facts)})
+    monkeypatch.setattr(timm, "create_model", None)
+    with pytest.raises(ValueError, match=f"m.safetensors.*{next(iter(changed))}"):
+        load_model(path)
+
+
+def test_a_header_nested_without_end_or_of_gigabytes_is_a_sentence(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_file({"a": torch.zeros(1)}, path, metadata={"model": "[" * 200_000})
+    with pytest.raises(ValueError, match="m.safetensors"):
+        load_model(path)
+    path.write_bytes((10**12).to_bytes(8, "little") + b"{}")
+    with pytest.raises(ValueError, match="m.safetensors.*1,000,000,000,000 bytes"):
+        load_model(path)
