@@ -90,8 +90,8 @@ def shift_hints(images, pixels):
         "This moves the images to the left.": moved(images[:, :, ::-1], pixels, 2)[:, :, ::-1],
         "This moves the images down: axis 1 is the height.": moved(images, pixels, 1),
         "What comes in at the left repeats the edge; it has to be black.": edge[:, :, : images.shape[2]],
-        "What comes in at the left is white; it has to be black.": moved(
-            images, pixels, 2, 255 if images.dtype == np.uint8 else 1
+        "What comes in at the left is white; it has to be black.": Either(
+            moved(images, pixels, 2, 255), moved(images, pixels, 2, 255 if images.dtype == np.uint8 else 1)
         ),
         "What was at the left stays there; it has to become black.": stays,
         "The pixels have other values than before: move them as they are.": Either(right / 255, right * 255.0),

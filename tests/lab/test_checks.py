@@ -76,6 +76,26 @@ def test_only_the_placeholder_of_an_empty_cell_counts_as_not_written():
         assert "stops with" in said and "Error" in said and "not written" not in said
 
 
+def test_what_stops_the_function_is_shown_with_the_inputs():
+    def by_minus_zero(images, pixels):
+        moved = np.zeros_like(images)
+        moved[:, :, pixels:] = images[:, :, :-pixels]
+        return moved
+
+    assert re.search("0 pixels.*ValueError.*broadcast", hint_of("03.3", by_minus_zero))
+    assert "img_size=28, convs=2" in hint_of("03.1", stops)
+
+
+def test_a_result_that_the_next_call_overwrites_is_judged_before_that():
+    kept = {}
+
+    def always_the_same_tensor(q, k, v):
+        right = solutions()["01.3"][2](q, k, v)
+        return kept.setdefault(right.dtype, torch.empty(0, dtype=right.dtype)).resize_(right.shape).copy_(right)
+
+    check("01.3", always_the_same_tensor)
+
+
 @pytest.mark.parametrize(("number", "answer", "hint"), [(n, a, h) for n, found in MISTAKES.items() for a, h in found])
 def test_a_typical_mistake_fails_with_its_hint(number, answer, hint):
     assert hint in hint_of(number, answer)
@@ -104,7 +124,7 @@ def test_a_number_may_come_as_a_tensor_or_an_array():
 
 @pytest.mark.parametrize("number", FUNCTIONS)
 @pytest.mark.parametrize(
-    "result", ["a word", {"a": 1}, (1, "b"), float("nan"), torch.full((2, 3), torch.nan), True, []]
+    "result", ["a word", {"a": 1}, (1, "b"), float("nan"), 1j, torch.full((2, 3), torch.nan), True, []]
 )
 def test_a_result_of_another_kind_is_answered_in_words(number, result):
     assert hint_of(number, lambda *_: result)

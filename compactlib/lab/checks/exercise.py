@@ -91,37 +91,38 @@ class Exercise:
         """Return if the answer is right in every case; raise NotYet with one hint if it is not."""
         if answer is None or answer is ...:
             raise NotYet(f"Exercise {self.number} has no answer yet: replace the `...`.")
-        tried = [(case, *self._try(answer, case)) for case in self._cases]
-        for case, result, changed in tried:
-            said = self.fault(result, case.right)
+        tried = [self._try(answer, case) for case in self._cases]
+        for case, (result, said, changed) in zip(self._cases, tried, strict=True):
             if said is not None:
-                hint = (
-                    self._known([result for _, result, _ in tried])
-                    or said
-                    or self._otherwise(answer) + self._here(case, result)
-                )
-                raise NotYet(_CHANGED.format(changed) if changed else hint)
+                if changed:
+                    raise NotYet(_CHANGED.format(changed))
+                known = self._known([result for result, _, _ in tried])
+                raise NotYet(known or said or self._otherwise(answer) + self._here(case, result))
             if changed and self.keeps:
                 raise NotYet(f"`{changed}` has changed in the caller's hands: work on a copy.")
         for hint, inputs in self.corners.items():
             case = self.case(inputs)
-            result, _ = self._try(answer, case)
-            if self.fault(result, case.right) is not None:
+            try:
+                result, said, _ = self._try(answer, case)
+            except NotYet as error:
+                raise NotYet(f"{hint} {error}") from error.__cause__
+            if said is not None:
                 raise NotYet(hint + self._here(case, result))
 
     def case(self, inputs: tuple) -> Case:
         """The inputs with the right result, which is computed from a copy of them."""
         return Case(inputs, _plain(self.reference(*deepcopy(inputs))))
 
-    def _try(self, answer: Any, case: Case) -> tuple[Any, str]:
-        """The answer's result, and the name of an input that it has changed, or ""."""
+    def _try(self, answer: Any, case: Case) -> tuple[Any, str | None, str]:
+        """The answer's result, its fault, and the name of an input that the answer has changed, or ""."""
         given = deepcopy(case.inputs)
         try:
             result = self.use(answer, *given)
         except NotYet as error:
             raise NotYet(f"{error}{self._here(case)}") from error.__cause__
         kept = map(identical, given, case.inputs)
-        return result, next((name for name, same in zip(self._names, kept, strict=True) if not same), "")
+        changed = next((name for name, same in zip(self._names, kept, strict=True) if not same), "")
+        return result, self.fault(result, case.right), changed
 
     def _known(self, results: list[Any]) -> str | None:
         """The hint of the mistake that gives the same results in every case."""
@@ -138,12 +139,13 @@ class Exercise:
         return list(signature(self.reference).parameters)
 
     def _here(self, case: Case, *result: Any) -> str:
-        """ " For length=7, tile=4 it gives ...", where that is short."""
+        """The words " For length=7, tile=4 it gives ...", where they are short."""
         if not case.inputs or not all(isinstance(each, (int, float, list)) for each in case.inputs):
             return ""
         inputs = ", ".join(f"{name}={each!r}" for name, each in zip(self._names, case.inputs, strict=True))
-        given = [f" it gives {each}" for each in result if isinstance(each, (int, float, list, tuple))]
-        text = f" For {inputs}{''.join(given) or ' it is wrong'}." if result else f" (With {inputs}.)"
+        shown = {float: "gives {:.6g}", int: "gives {}", list: "gives {}", tuple: "gives {}"}
+        gives = [shown.get(type(each), "is wrong").format(each) for each in result]
+        text = f" For {inputs} it {gives[0]}." if gives else f" (With {inputs}.)"
         return text if len(text) <= 140 and "\n" not in text else ""
 
 
