@@ -48,7 +48,7 @@ class Trial:
     params_count: int
     train_seconds: float
     cpu_seconds: float
-    history: list[dict[str, float]]
+    history: list[dict[str, float]] = dataclasses.field(repr=False)
     folder: Path = dataclasses.field(repr=False, compare=False)
 
 

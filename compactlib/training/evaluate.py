@@ -23,6 +23,10 @@ class Evaluation:
     labels: np.ndarray
     probabilities: np.ndarray
 
+    def __repr__(self) -> str:
+        images, classes = self.probabilities.shape
+        return f"Evaluation(loss={self.loss:.4g}, accuracy={self.accuracy:.4f}; {images:,} images, {classes} classes)"
+
     @property
     def predictions(self) -> np.ndarray:
         """The most probable class of each image, (n,)."""

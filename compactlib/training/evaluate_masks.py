@@ -26,6 +26,12 @@ class MaskEvaluation:
     confusion: np.ndarray
     predictions: np.ndarray
 
+    def __repr__(self) -> str:
+        (images, *size), classes = self.predictions.shape, len(self.confusion)
+        scores = f"mean_iou={self.mean_iou:.4f}, mean_dice={self.mean_dice:.4f}, accuracy={self.accuracy:.4f}"
+        measured = f"{images:,} images of {' x '.join(map(str, size))} pixels, {classes} classes"
+        return f"MaskEvaluation(loss={self.loss:.4g}, {scores}; {measured})"
+
     @property
     def accuracy(self) -> float:
         """Share of the pixels that are right."""

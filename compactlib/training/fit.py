@@ -39,6 +39,9 @@ class FitResult:
     seconds: float  # of all epochs, those before a restart included
     setup_seconds: float  # before the first step: data and model to the device, reading a checkpoint, compiling
 
+    def __repr__(self) -> str:
+        return f"FitResult({len(self.history)} epochs, best_epoch={self.best_epoch}, seconds={self.seconds:.1f})"
+
     def column(self, name: str) -> list[float]:
         """One metric over the epochs."""
         return [row[name] for row in self.history]
@@ -64,8 +67,9 @@ def fit(
     and `metrics.jsonl`, each whole or not at all. Both files of weights open in `models.load_model`, `segment` and the
     app, with mean, std and class names of the data, if the model carries its spec (`models.spec_of`). A run that was
     killed goes on from its last epoch when it is called again with the same arguments; on a CPU it ends with the same
-    weights, bit for bit, unless the clock sets the pace. From then on, this thread takes numbers below 1.2e-38 for zero
-    (`flush_subnormals`).
+    weights, bit for bit, unless the clock sets the pace. With more `epochs` a run goes on as well, finished or not,
+    where what it has done does not hang on its length: with a constant schedule or "plateau". From then on, this thread
+    takes numbers below 1.2e-38 for zero (`flush_subnormals`).
 
     Args:
         model: may stand in wrappers (torch.compile, DataParallel): it learns through them, and files are as without.

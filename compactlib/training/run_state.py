@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from compactlib.files import atomic_write
 from compactlib.models import as_named_in
 from compactlib.training.checkpoint import Progress, load_run, restore, save_run, save_weights
+from compactlib.training.extension import obstacle
 from compactlib.training.task import Task
 
 # What a model's modules say of themselves that changes no step of a run.
@@ -65,12 +66,13 @@ def start_run(out, task: Task, modules, optimizer, resume: bool) -> Progress:
     path, state, tensors = found
     changed = recipe.differences(state.recipe)
     changed |= {k: (facts[k], state.facts.get(k)) for k in facts if facts[k] != state.facts.get(k)}
-    if changed:
+    if changed and (why := obstacle(recipe, changed)):
         what = [f"{k}: {old!r} there, {new!r} now" for k, (new, old) in sorted(changed.items())]
         raise ValueError(
-            f"{path} belongs to a run with other settings ({'; '.join(what)}); "
+            f"{path} belongs to a run with {why} ({'; '.join(what)}); "
             "name another folder, or call fit(..., resume=False) to train from the start"
         )
+    state.recipe = asdict(recipe)
     restore(tensors, modules, optimizer)
     _write_metrics(out, state)  # a kill between the two files of an epoch leaves the metrics one row short
     return state

@@ -115,6 +115,51 @@ def test_another_recipe_or_other_data_is_refused_with_the_difference(digits, tmp
     assert (tmp_path / "last.safetensors").read_bytes() == before
 
 
+@pytest.mark.parametrize("schedule", ["constant", "plateau"])
+def test_a_finished_run_goes_on_for_more_epochs_as_if_it_had_been_meant_to(digits, tmp_path, schedule):
+    def train(epochs, folder):
+        torch.manual_seed(0)
+        model = CompactTransformer(img_size=8, in_chans=1, num_convs=1, embed_dim=16, depth=1)
+        recipe = Recipe(epochs=epochs, schedule=schedule, warmup_epochs=0, plateau_patience=0, flip=True, ema_decay=0.9)
+        result = fit(model, digits, recipe, tmp_path / folder, progress=False)
+        return model.state_dict(), result.column("epoch"), result.column("train_loss")
+
+    train(2, "short")
+    first = train(3, "short")
+    longer, whole = train(6, "short"), train(6, "long")
+    assert first[1] == [1, 2, 3] and longer[1:] == whole[1:]
+    assert all(torch.equal(longer[0][name], whole[0][name]) for name in whole[0])
+    assert load_run(tmp_path / "short/last.safetensors")[0].recipe["epochs"] == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "longer", "reason"),
+    [
+        ({}, {}, "another length, and what it did hangs on its length [(]schedule='cosine'[)]"),
+        ({"schedule": "linear"}, {}, "schedule='linear'"),
+        ({"schedule": "constant", "time_budget": 0.2}, {}, "time_budget"),
+        ({"schedule": "constant", "flip": True, "flip_until": 0.5}, {}, "flip_until"),
+        ({"schedule": "constant", "randaugment": "rand-m9", "randaugment_until": 0.8}, {}, "randaugment_until"),
+        ({"schedule": "constant", "prune": 0.5, "resident": True}, {}, "prune_until"),
+        (
+            {"schedule": "constant", "warmup_epochs": 1},
+            {"warmup_epochs": 2},
+            "the others stay [(]warmup_epochs=1[)]",
+        ),
+        ({"schedule": "constant"}, {"lr": 0.5}, "other settings [(]epochs: 2 there, 4 now; lr: 0.001 there, 0.5 now"),
+        ({"schedule": "constant"}, {"epochs": 1}, "other settings [(]epochs: 2 there, 1 now"),
+    ],
+)
+def test_a_run_that_hangs_on_its_length_is_not_made_longer(digits, tmp_path, settings, longer, reason):
+    model = CompactTransformer(img_size=8, in_chans=1, num_convs=1, embed_dim=16, depth=1)
+    settings = {"epochs": 2, "warmup_epochs": 0, **settings}
+    fit(model, digits, Recipe(**settings), tmp_path, progress=False)
+    before = (tmp_path / "last.safetensors").read_bytes()
+    with pytest.raises(ValueError, match=reason):
+        fit(model, digits, Recipe(**{**settings, "epochs": 4, **longer}), tmp_path, progress=False)
+    assert (tmp_path / "last.safetensors").read_bytes() == before
+
+
 def test_a_kill_between_checkpoint_and_metrics_is_made_good(digits, tmp_path):
     run(digits, tmp_path)[1]()
     path = tmp_path / "metrics.jsonl"
