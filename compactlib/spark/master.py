@@ -16,22 +16,23 @@ FORMS = ("local", r"local\[(\d+|\*)(, *\d+)?\]", r"local-cluster\[ *\d+ *, *\d+ 
 HOST = r"(\[[0-9a-fA-F:]+\]|[^:,/\[\]]+):\d+"
 FORMS += (rf"spark://{HOST}(,{HOST})*", "yarn", r"k8s://.+")
 PROBE = 4.0  # seconds for a master's port to open, for all of its addresses together
-PATIENCE = 14.0  # seconds for it to take the application once it is asked; Spark itself gives up after a minute
+PATIENCE = 12.0  # seconds for it to take the application once it is asked; Spark itself gives up after a minute
 LOOK = 0.2  # seconds between two looks at the log
 
 
 def check_master(master: str) -> None:
     """RuntimeError for a master that is none, and for spark://host:port where nobody listens."""
-    if not any(re.fullmatch(form, master) for form in FORMS):
+    known = any(re.fullmatch(form, master) for form in FORMS)
+    addresses, silent = _addresses(master) if known else [], []
+    if not known or any(port > 65535 for _, port in addresses):
         raise RuntimeError(
             f"master={master!r} is none that Spark knows; expected local[2,4] (this machine), or a cluster's: "
             "spark://host:7077, yarn, k8s://..."
         )
-    addresses, silent = _addresses(master), []
     for host, port in addresses:
         try:
             socket.create_connection((host.strip("[]"), port), PROBE / len(addresses)).close()
-        except (OSError, OverflowError) as error:  # no such host, nobody there, no answer; no such port
+        except OSError as error:  # no such host, nobody there, no answer
             silent.append(f"{host}:{port}: {getattr(error, 'strerror', None) or error}")
     if addresses and len(silent) == len(addresses):
         raise RuntimeError(

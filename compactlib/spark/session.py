@@ -89,10 +89,9 @@ def session(
     except Exception as error:
         if type(error) is RuntimeError:
             raise  # a sentence of ours
-        why = f": {cause(str(error))}" if isinstance(error, Py4JError) and not jvm_is_gone(error) else ""
-        raise RuntimeError(
-            f"Spark did not start with master={master!r}{why}; the end of its log:\n{jvm_log()}"
-        ) from error
+        known = isinstance(error, Py4JError) and not jvm_is_gone(error)
+        why = f": {cause(str(error))}" if known else f"; the end of its log:\n{jvm_log()}"
+        raise RuntimeError(f"Spark did not start with master={master!r}{why}") from error
 
 
 def active_or_new(workers: int | None = None) -> "SparkSession":
@@ -118,7 +117,9 @@ def _running() -> "SparkSession | None":
     if context is not None and not is_alive(context):  # its JVM was killed, or its master has ended it
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # that it cannot be stopped as others are
-            context.stop()
+            with suppress(OSError):  # the JVM's half is not there
+                context.stop()
+            context.stop()  # the rest of ours
         return None
     return SparkSession.builder.getOrCreate() if context is not None else None
 
