@@ -96,6 +96,34 @@ def moves_left(images, pixels):
     return moved
 
 
+def edge_repeated(images, pixels):
+    moved = np.repeat(images[:, :, :1], images.shape[2], axis=2)
+    moved[:, :, pixels:] = images[:, :, : images.shape[2] - pixels]
+    return moved
+
+
+def white_comes_in(images, pixels):
+    moved = np.full_like(images, 255)
+    moved[:, :, pixels:] = images[:, :, :-pixels]
+    return moved
+
+
+def scaled_as_well(images, pixels):
+    moved = np.zeros(images.shape)
+    moved[:, :, pixels:] = images[:, :, :-pixels] / 255
+    return moved
+
+
+def rolled_flat(images, pixels):
+    return np.roll(images.ravel(), pixels).reshape(images.shape)
+
+
+def forgets_zero(images, pixels):
+    moved = np.zeros_like(images)
+    moved[:, :, pixels:] = images[:, :, :-pixels]
+    return moved
+
+
 def changes_its_input(images, pixels):
     images[:, :, pixels:] = images[:, :, :-pixels].copy()
     images[:, :, :pixels] = 0
@@ -129,5 +157,15 @@ MISTAKES = {
         (without_relu, "ReLU"),
         (without_padding, "padding"),
     ],
-    "03.3": [(goes_round, "black"), (moves_down, "down"), (moves_left, "left"), (changes_its_input, "work on a copy")],
+    "03.3": [
+        (goes_round, "black"),
+        (moves_down, "down"),
+        (moves_left, "left"),
+        (edge_repeated, "repeats the edge"),
+        (white_comes_in, "white"),
+        (scaled_as_well, "other values"),
+        (rolled_flat, "without an axis"),
+        (forgets_zero, "by 0 pixels"),
+        (changes_its_input, "work on a copy"),
+    ],
 }

@@ -49,6 +49,12 @@ def to_the_right_only(model, size):
     return (_influence(model, size).max() - size // 2).item()
 
 
+def up_and_down(model, size):
+    image = torch.ones(1, 1, size, size, requires_grad=True)
+    model(image)[0, 0, size // 2, size // 2].backward()
+    return (image.grad[0, 0].abs().sum(dim=1).nonzero() - size // 2).abs().max().item()
+
+
 def counted_from_zero(looks_at):
     heard = torch.eye(len(looks_at[0]), dtype=torch.bool)
     for count, block in enumerate(looks_at):
@@ -62,6 +68,15 @@ def heard_directly_only(looks_at):
     heard = torch.zeros_like(looks_at[0])
     for count, block in enumerate(looks_at, start=1):
         heard = heard | block
+        if heard.all():
+            return count
+    return 0
+
+
+def listens_backwards(looks_at):
+    heard = torch.eye(len(looks_at[0]))
+    for count, block in enumerate(looks_at, start=1):
+        heard = block.T.float() @ heard
         if heard.all():
             return count
     return 0
@@ -98,11 +113,13 @@ MISTAKES = {
         (whole_width, "from the middle"),
         (pixel_itself_counted, "One too many"),
         (to_the_right_only, "both sides"),
+        (up_and_down, "up and down"),
     ],
     "06.4": [
         (counted_from_zero, "Count from one"),
         (heard_directly_only, "travels on"),
         (never_is_the_last, "return 0"),
+        (listens_backwards, "the wrong way"),
     ],
     "07.4": [(best_by_itself, "by itself"), (least_missed, "costs least"), (lambda *_: 0.3, "name is expected")],
 }

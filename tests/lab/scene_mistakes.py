@@ -41,6 +41,24 @@ def longest_first(seconds, workers):
     return max(busy)
 
 
+def shortest_first(seconds, workers):
+    seconds.sort()
+    busy = [0.0] * workers
+    for value in seconds:
+        busy[int(np.argmin(busy))] += value
+    return max(busy)
+
+
+def in_pieces(seconds, workers):
+    size = -(-len(seconds) // workers)
+    return max(sum(seconds[k : k + size]) for k in range(0, len(seconds), size))
+
+
+def odd_pixel_to_the_earlier(index, count, length, size, step):
+    shared = (size - step + 1) // 2
+    return index * step + shared if index else 0, (index + 1) * step + shared if index < count - 1 else length
+
+
 def alone(seconds, workers):
     return sum(seconds)
 
@@ -53,8 +71,16 @@ MISTAKES = {
         (first_edge_forgotten, "nobody else"),
         (last_edge_forgotten, "at `length`"),
         (not_shared, "share it in the middle"),
+        (odd_pixel_to_the_earlier, "odd pixel"),
         (lambda *_: 5, "pair (start, stop)"),
     ],
-    "08.3": [(a_bound, "cannot be split"), (in_turns, "in turns"), (longest_first, "Keep the order"), (alone, "alone")],
+    "08.3": [
+        (a_bound, "cannot be split"),
+        (in_turns, "in turns"),
+        (longest_first, "Keep the order"),
+        (alone, "alone"),
+        (shortest_first, "shortest first"),
+        (in_pieces, "into pieces"),
+    ],
     "08.4": [(12, "the values between"), (4, "middle of a tile"), (512, "not pixels"), (5, "Try all")],
 }

@@ -27,6 +27,11 @@ def accuracy_instead(pred, target):
     return (pred == target).float().mean()
 
 
+def nothing_at_all(pred, target):
+    union = (pred | target).sum()
+    return (pred & target).sum() / union if union else 1.0
+
+
 def halo_behind_only(length, tile, halo):
     return [(start, start + tile + halo) for start in range(0, length, tile)]
 
@@ -58,6 +63,11 @@ def forbidden_instead(length, window, shift):
     return came_around[:, :, None] != came_around[:, None, :]
 
 
+def half_a_window_always(length, window, shift):
+    came_around = torch.roll(torch.arange(length), -(window // 2)).reshape(-1, window) < window // 2
+    return came_around[:, :, None] == came_around[:, None, :]
+
+
 def rolled_to_the_right(length, window, shift):
     came_around = torch.roll(torch.arange(length), shift).reshape(-1, window) >= length - shift
     return came_around[:, :, None] == came_around[:, None, :]
@@ -84,7 +94,12 @@ def no_squares(p, t):
 MISTAKES = {
     "05.1": [(608, "both"), (700, "does not pad")],
     "05.2": [(squares_added, "add the two distances"), (no_minus, "negative"), (fixed_numbers, "are arguments")],
-    "05.3": [(dice_instead, "That is Dice"), (recall_instead, "recall"), (accuracy_instead, "pixel accuracy")],
+    "05.3": [
+        (dice_instead, "That is Dice"),
+        (recall_instead, "recall"),
+        (accuracy_instead, "pixel accuracy"),
+        (nothing_at_all, "in either mask"),
+    ],
     "05.4": [
         (halo_behind_only, "both sides"),
         (last_tile_missing, "round up"),
@@ -97,6 +112,7 @@ MISTAKES = {
         (everything_allowed, "All pairs"),
         (forbidden_instead, "exchanged"),
         (rolled_to_the_right, "to the right"),
+        (half_a_window_always, "Roll the positions first"),
     ],
     "07.1": [(12, "one side"), (9216, "first stage")],
     "07.2": [(torn_apart, "tears"), (channels_first_in_the_token, "(p q d)")],
