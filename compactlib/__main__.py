@@ -26,6 +26,7 @@ EXAMPLES = """examples:
 
 PROXY = """where a proxy shows the page: /user/ann/proxy/8866/ on a JupyterHub; the whole address, https://..., behind a
 proxy that changes the Host header, as nginx does"""
+LONGER = "begin with what a finished run of fewer epochs has trained, as in: --set epochs=400 --extend"
 AGAIN = "repeat runs that are done, from scratch; what they left is kept beside, as NAME.old-1"
 NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|-inf(inity)?|-nan", re.IGNORECASE)
 SCENE_COMMANDS = ("scene", "patchify", "segment")  # of compactlib.spark; the others are of compactlib.lab
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--timeout", type=float, metavar="MINUTES", help="stop a notebook that takes longer")
     run.add_argument("--force", action="store_true", help=AGAIN)
+    run.add_argument("--extend", action="store_true", help=LONGER)
     for option in ("--end-with-stdin", "--no-report"):  # for `sweep`, not for people
         run.add_argument(option, action="store_true", help=argparse.SUPPRESS)
 

@@ -27,13 +27,16 @@ def run_command(
     settings: list[str],
     timeout: float | None,
     force: bool,
+    extend: bool,
     runs: Path | None,
     no_report: bool,
 ) -> int:
     """`run`: 0 if every notebook went through, 1 if one failed."""
     if timeout is not None and not timeout > 0:
         raise UsageError(f"--timeout is {timeout:g} minutes, expected more than 0.")
-    options = dict(profile=profile, settings=settings, timeout=timeout, force=force, runs=runs)
+    if force and extend:
+        raise UsageError("--force begins from scratch, --extend goes on with what is there. Choose one of them.")
+    options = dict(profile=profile, settings=settings, timeout=timeout, force=force, extend=extend, runs=runs)
     outcomes = runner.run_notebooks(names, **options, write_report=not no_report)
     return int(any(outcome.failure for outcome in outcomes))
 

@@ -59,23 +59,23 @@ def move_aside(folder: Path) -> Path | None:
 
     Only what this tool made is moved: raises FileExistsError for a folder that holds something else (no params.yaml).
     """
-    content = _content(folder)
-    if not content:
+    found = content(folder)
+    if not found:
         return None
     target = _free(folder)
     target.mkdir()
     # These two last: where the move is cut short, what is left is still known as a run, and it can go on.
-    for path in sorted(content, key=lambda path: path.name in (PARAMS, RESULT)):
+    for path in sorted(found, key=lambda path: path.name in (PARAMS, RESULT)):
         path.rename(target / path.name)
     return target
 
 
-def _content(folder: Path) -> list[Path]:
-    """What is in the folder beside the locks."""
-    content = [path for path in folder.iterdir() if path.name not in (RUNNER_LOCK, KERNEL_LOCK)]
-    if content and not (folder / PARAMS).is_file():
+def content(folder: Path) -> list[Path]:
+    """What is in the folder beside the locks. Raises FileExistsError where no run made it (no params.yaml)."""
+    found = [path for path in folder.iterdir() if path.name not in (RUNNER_LOCK, KERNEL_LOCK)]
+    if found and not (folder / PARAMS).is_file():
         raise FileExistsError(f"{folder} is not empty and has no {PARAMS}, so no run made it. Move its content away.")
-    return content
+    return found
 
 
 def start_afresh(folder: Path) -> None:
@@ -83,7 +83,7 @@ def start_afresh(folder: Path) -> None:
     moved aside: a result, and any weights."""
     if (folder / RESULT).exists() or any(folder.rglob("*.safetensors")):
         move_aside(folder)
-    for path in _content(folder):
+    for path in content(folder):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

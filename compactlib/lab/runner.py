@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from compactlib.lab import done, execute, folders, machine, progress, report, results
+from compactlib.lab import extend as extending
 from compactlib.lab.catalogue import Notebook
 from compactlib.lab.execute import Failure
 from compactlib.lab.plan import Job, plan
@@ -44,6 +45,7 @@ def run_notebooks(
     settings: Sequence[str] = (),
     timeout: float | None = None,
     force: bool = False,
+    extend: bool = False,
     runs: str | Path | None = None,
     folder: Path = NOTEBOOKS,
     write_report: bool = True,
@@ -52,7 +54,8 @@ def run_notebooks(
 
     `timeout` is in minutes and holds for each notebook. A finished run stays, and is said to be of another version
     where its code, parameters or library are not the same; `force` moves it aside and runs the notebook again. An
-    interrupted one with the same parameters goes on in its folder. A notebook that fails does not stop the others.
+    interrupted one with the same parameters goes on in its folder. With `extend`, a new run begins with what a finished
+    one of fewer epochs has trained (`extend.begin`). A notebook that fails does not stop the others.
     Prints progress, a table and, with `write_report`, the report's path.
     Raises UsageError or ParameterError before anything starts.
     """
@@ -64,7 +67,7 @@ def run_notebooks(
     for number, job in enumerate(jobs, start=1):
         label = f"[{number}/{len(jobs)}] {job.notebook.stem} {job.name}"
         try:
-            outcome = run_job(job, label=label, timeout=timeout and timeout * 60, force=force)
+            outcome = run_job(job, label=label, timeout=timeout and timeout * 60, force=force, extend=extend)
         except KeyboardInterrupt:
             if outcomes:
                 print(f"\n{summary(outcomes)}\n", flush=True)
@@ -78,13 +81,15 @@ def run_notebooks(
     return outcomes
 
 
-def run_job(job: Job, *, label: str, timeout: float | None = None, force: bool = False) -> Outcome:
+def run_job(
+    job: Job, *, label: str, timeout: float | None = None, force: bool = False, extend: bool = False
+) -> Outcome:
     """Run one job (see `run_notebooks`; `timeout` in seconds). Another process in the same folder is a failure."""
     began = time.monotonic()
     try:
         lock = folders.lock(job.folder, folders.RUNNER_LOCK)
         try:
-            return _run(job, label, timeout, force, began)
+            return _run(job, label, timeout, force, extend, began)
         finally:
             lock.release()
     except folders.FolderInUse as error:
@@ -93,10 +98,12 @@ def run_job(job: Job, *, label: str, timeout: float | None = None, force: bool =
         line, text = "its folder holds something else", str(error)
     except ResultError as error:
         line, text = "what it recorded cannot be read", str(error)
+    except extending.NothingToExtend as error:
+        line, text = "there is nothing to extend", str(error)
     return Outcome(job, "failed", time.monotonic() - began, failure=Failure(line, text))
 
 
-def _run(job: Job, label: str, timeout: float | None, force: bool, began: float) -> Outcome:
+def _run(job: Job, label: str, timeout: float | None, force: bool, extend: bool, began: float) -> Outcome:
     """The same in a folder that is locked."""
     # Read now, not when the call was planned: in a long queue a notebook may have been edited meanwhile.
     job = replace(job, notebook=Notebook(job.notebook.path))
@@ -104,6 +111,8 @@ def _run(job: Job, label: str, timeout: float | None, force: bool, began: float)
         print(f"{label}: {outcome.said}" + ("" if outcome.differs else " (--force repeats it)"), flush=True)
         return outcome
     fingerprint = job.fingerprint()
+    if extend and (source := extending.begin(job)):
+        print(f"{label}: goes on from {source.name}", flush=True)
     if kept := prepare(job, fresh=force):
         print(f"{label}: the earlier run is kept in {kept.name}", flush=True)
     failure = _execute(job, label, timeout)

@@ -200,3 +200,49 @@ def test_interactive_work_with_a_result_or_weights_is_kept(tmp_path, monkeypatch
     kept = [path.relative_to(tmp_path / "03_toy").as_posix() for path in tmp_path.rglob("*.old-*/**/*")]
     assert {"interactive.old-1/result.json", "interactive.old-2/unet/model.safetensors"} <= set(kept)
     assert not any("notes" in path for path in kept)
+
+
+# A training of `epochs`, as seen from outside; it goes on with what is there.
+EPOCHS = """import pathlib
+log = pathlib.Path(run_dir) / "cct" / "metrics.jsonl"
+log.parent.mkdir(exist_ok=True)
+done = len(log.read_text()) if log.exists() else 0
+log.open("a").write("x" * (epochs - done))
+(log.parent / f"from-{done}").touch()"""
+
+
+def test_a_finished_run_is_extended_in_a_folder_of_its_own(tmp_path, capsys):
+    path = notebook(tmp_path / "03_toy.ipynb", EPOCHS)
+
+    def run(*options):
+        return main(["run", str(path), *options, *runs(tmp_path)])
+
+    assert run("--set", "epochs=8", "--extend") == 1
+    said = capsys.readouterr().out
+    assert "there is nothing to extend" in said and "no finished run with fewer than 8 epochs" in said
+    assert run() == run("--set", "epochs=5", "--extend") == run("--set", "epochs=5", "--set", "lr=1") == 0
+    before = content(tmp_path)
+    capsys.readouterr()
+    assert run("--set", "epochs=8", "--extend") == 0
+    assert "goes on from smoke-epochs=5\n" in capsys.readouterr().out
+    folder = tmp_path / "runs/03_toy/smoke-epochs=8"
+    assert (folder / "cct/metrics.jsonl").read_text() == "x" * 8 and (folder / "cct/from-5").exists()
+    record = results.read(folder / "result.json")
+    assert record.parameters["epochs"] == 8 and record.complete
+    assert before.items() <= content(tmp_path).items()  # the other runs are as they were
+    assert run("--set", "epochs=8", "--extend") == 0 and "already done" in capsys.readouterr().out
+    assert run("--set", "epochs=2", "--extend") == 1
+    assert run("--set", "seed=1", "--extend") == 1
+    assert run("--force", "--extend") == 2 and "Choose one of them" in capsys.readouterr().err
+
+
+def test_a_copy_that_was_cut_short_is_made_again(tmp_path):
+    path = notebook(tmp_path / "03_toy.ipynb", EPOCHS)
+    assert main(["run", str(path), *runs(tmp_path)]) == 0
+    half = tmp_path / "runs/03_toy/smoke-epochs=8/.copy/cct"
+    half.mkdir(parents=True)
+    (half / "metrics.jsonl").write_text("x")
+    assert main(["run", str(path), "--set", "epochs=8", "--extend", *runs(tmp_path)]) == 0
+    folder = half.parents[1]
+    assert sorted(path.name for path in (folder / "cct").iterdir()) == ["from-0", "from-3", "metrics.jsonl"]
+    assert not (folder / ".copy").exists()
