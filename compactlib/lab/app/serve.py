@@ -15,6 +15,7 @@ from traitlets import Unicode
 from traitlets.config import Config
 from voila.app import Voila
 
+from compactlib.lab.app.kernels import IDLE, Kernels
 from compactlib.lab.app.uploads import UPLOAD_LIMIT
 from compactlib.paths import NOTEBOOKS
 
@@ -24,7 +25,6 @@ SHARE = Path(__file__).parent / "share"  # where Jupyter finds our template
 # Of the JupyterLab extensions that are installed, those that show widgets; others only log that they miss something.
 WIDGETS = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
 PATH = re.compile(r"(?!.*(//|\.\.))[\w.~%@:+/-]*", re.ASCII)  # of an address, without the slashes around it
-IDLE = 1800  # seconds after which a kernel that nobody looks at any more is ended
 
 
 def serve(port: int = 8866, ip: str = "127.0.0.1", token: str | None = None, base_url: str = "/") -> None:
@@ -64,6 +64,7 @@ def configuration() -> Config:
         {
             "VoilaConfiguration": {
                 "template": "segmentation",
+                "multi_kernel_manager_class": Kernels,
                 "allow_template_override": "NO",
                 "allow_theme_override": "NO",
                 "strip_sources": True,
