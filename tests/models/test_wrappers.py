@@ -34,7 +34,7 @@ WRAPPERS = {
     "parallel": nn.DataParallel,
     "compiled parallel": lambda model: compiled(nn.DataParallel(model)),
     "parallel compiled": lambda model: nn.DataParallel(compiled(model)),
-    "parallel twice": lambda model: nn.DataParallel(nn.DataParallel(compiled(compiled(model)))),
+    "parallel twice": lambda model: nn.DataParallel(compiled(nn.DataParallel(model))),
     "average": lambda model: AveragedModel(nn.DataParallel(model)),
     "ema": ModelEmaV3,
 }
@@ -81,7 +81,9 @@ def test_a_state_dict_finds_its_place_whatever_it_comes_from(cct, source, wrap):
     if isinstance(target, AveragedModel):
         keys["n_averaged"] = torch.tensor(0)
     target.load_state_dict(keys)
-    assert all(torch.equal(a, b) for a, b in zip(plain_state_dict(target).values(), cct.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(plain_state_dict(target).values(), cct.state_dict().values(), strict=True)
+    )
 
 
 def test_parts_in_wrappers(cct, tmp_path):
