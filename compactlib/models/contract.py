@@ -28,6 +28,7 @@ class Model(nn.Module):
     default_data: ClassVar[dict[str, Any]] = {}  # entries of pretrained_cfg: what weights under this name learned from
     default_size: ClassVar[int] = 224  # of the image, for a model that takes any
     data_facts: ClassVar[dict[str, Any]] = {}  # see set_data_facts
+    img_size: tuple[int, int] | None = None
     grad_checkpointing = False
 
     def __new__(cls, *args: Any, **arguments: Any) -> "Model":
@@ -109,11 +110,14 @@ def run(block: nn.Module, *inputs: Any, again: bool) -> Tensor:
 @contextmanager
 def _counting_nothing(norms: list[nn.Module]) -> Iterator[None]:
     """Within `with`, batch norms leave their running statistics alone: they have seen this batch already."""
-    tracking = [norm.track_running_stats for norm in norms]
+    momenta = [norm.momentum for norm in norms]
+    counts = [None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone() for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0  # computes all the same, and keeps what the backward pass expects
     try:
         yield
     finally:
-        for norm, value in zip(norms, tracking, strict=True):
-            norm.track_running_stats = value
+        for norm, momentum, seen in zip(norms, momenta, counts, strict=True):
+            norm.momentum = momentum
+            if seen is not None:
+                norm.num_batches_tracked.copy_(seen)

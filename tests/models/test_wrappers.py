@@ -34,7 +34,7 @@ WRAPPERS = {
     "parallel": nn.DataParallel,
     "compiled parallel": lambda model: compiled(nn.DataParallel(model)),
     "parallel compiled": lambda model: nn.DataParallel(compiled(model)),
-    "parallel twice": lambda model: nn.DataParallel(nn.DataParallel(compiled(compiled(model)))),
+    "parallel twice": lambda model: nn.DataParallel(compiled(nn.DataParallel(model))),
     "average": lambda model: AveragedModel(nn.DataParallel(model)),
     "ema": ModelEmaV3,
 }
