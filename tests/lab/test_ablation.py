@@ -9,7 +9,7 @@ import torch
 
 from compactlib import lab, training
 from compactlib.lab import ablation_figures
-from compactlib.lab.ablation import MODEL, RECIPE, Ablation, Spread
+from compactlib.lab.ablation import MODEL, RECIPE, Ablation, Spread, Trial
 from compactlib.models import CompactTransformer
 
 GROUND = dict(embed_dim=16, depth=1, num_heads=2, dynamic_img_size=True)
@@ -163,3 +163,9 @@ def test_accuracy_against_parameters_and_time():
     axis = ablation_figures.against_time({"seed 0": rows}, 0.8, 0.79).axes[0]
     np.testing.assert_allclose(axis.lines[0].get_xydata(), [[2, 40], [5, 80]])
     np.testing.assert_allclose(axis.lines[-1].get_xydata(), [[5, 79]])
+
+
+def test_a_trial_at_the_end_of_a_cell_is_a_line_without_its_history(tmp_path):
+    rows = [dict(epoch=e, train_loss=1 / e) for e in range(1, 301)]
+    shown = repr(Trial({"depth": 2}, 0, 0.9, 1000, 1.0, 2.0, rows, tmp_path))
+    assert "settings={'depth': 2}" in shown and "accuracy=0.9" in shown and "train_loss" not in shown
