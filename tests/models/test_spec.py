@@ -30,7 +30,7 @@ def test_the_same_logits_come_back_without_a_name(title, tmp_path):
 
 CLASSES = {
     "compact": lambda: models.CompactTransformer(
-        (16, 24), 2, num_classes=3, embed_dim=32, tokenizer="patch", pool="cls"
+        (15, 24), 2, num_classes=3, embed_dim=32, tokenizer="patch", pool="cls"
     ),
     "unet": lambda: models.UNet(1, num_classes=3, width=4, depth=2, norm="group"),
     "swin": lambda: models.SwinTransformer(32, window_size=2, embed_dim=8, num_heads=(1, 1, 2, 2), num_classes=3),
