@@ -33,6 +33,34 @@ def is_nodata(values: np.ndarray, nodata: Nodata) -> np.ndarray:
     return np.stack([_equal(values[..., band], value) for band, value in enumerate(bands)], axis=-1)
 
 
+def missing_in_file(stored: np.ndarray, nodata: Nodata, alpha: int | None, bands: tuple[int, ...] | None) -> np.ndarray:
+    """Where the numbers of a file (..., C) have no data, bool (...): by their alpha, and for the `bands` looked at
+    (None: all) by `nodata`, which has a value for each channel if it is a tuple, and by what is no finite number."""
+    channels = [band for band in range(stored.shape[-1]) if band != alpha]
+    chosen = [band for band in bands or () if band != alpha] or channels
+    if isinstance(nodata, tuple):
+        nodata = tuple(nodata[band] for band in chosen)
+    missing = missing_pixels(stored if len(chosen) == stored.shape[-1] else stored[..., chosen], nodata)
+    if alpha is not None:
+        missing |= stored[..., alpha] == 0
+    return missing
+
+
+def check_nodata(nodata: Nodata, channels: int, alpha: int | None, where: object) -> int | float | tuple:
+    """nodata as a number, or as one for each channel of a file; alpha may be left out. Raises ValueError, with the
+    name of the file `where`, for anything else."""
+    values = tuple(np.ravel(nodata).tolist())
+    if np.ndim(nodata) > 1 or not all(isinstance(value, (int, float)) for value in values):
+        raise ValueError(f"nodata={nodata!r}: expected a number, or one for each band of {where}")
+    if np.ndim(nodata) == 0:
+        return values[0]
+    if alpha is not None and len(values) == channels - 1:
+        values = *values[:alpha], 0, *values[alpha:]
+    if len(values) != channels:
+        raise ValueError(f"nodata={nodata}: {where} has {channels} bands; expected one value, or one for each")
+    return values
+
+
 class LoadedImage:
     """Pixels (h, w, C) in memory and which of them are missing, as an image (H, W, C) of which they are the part that
     begins at row y, column x."""
@@ -53,11 +81,12 @@ class LoadedImage:
 
 def _equal(values: np.ndarray, nodata: int | float) -> np.ndarray:
     if values.dtype.kind != "f":
-        limits = np.iinfo(values.dtype)
+        limits = np.iinfo(np.uint8 if values.dtype == bool else values.dtype)
         possible = nodata == nodata and limits.min <= nodata <= limits.max and nodata == int(nodata)
         return values == int(nodata) if possible else np.zeros(values.shape, bool)
     if nodata != nodata:
         return np.isnan(values)
-    if abs(nodata) >= HUGE:
-        return values >= HUGE if nodata > 0 else values <= -HUGE
+    huge = min(HUGE, float(np.finfo(values.dtype).max))
+    if abs(nodata) >= huge:
+        return values >= huge if nodata > 0 else values <= -huge
     return values == values.dtype.type(nodata)

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from compactlib.raster.missing import Nodata, missing_pixels
+from compactlib.raster.missing import Nodata, check_nodata, missing_in_file
 from compactlib.raster.segments import Counters, SegmentReader
 from compactlib.raster.tiff_page import SceneError, ScenePage, count_pictures, read_page
 from compactlib.raster.tiff_tags import GeoTags
-from compactlib.raster.windows import Window, read_bordered
+from compactlib.raster.upright import TRANSPOSED, place, turn
+from compactlib.raster.windows import Window, read_bordered, rows_and_columns
 
 __all__ = ["Counters", "Scene", "SceneError", "open_scene"]
 
@@ -84,14 +85,16 @@ class Scene:
         self._absolute = self.path.absolute()  # the process that unpickles this may work in another folder
         self.border, self.cache_bytes, self.as_stored = border, cache_bytes, as_stored
         self.bands = None if bands is None else tuple(operator.index(band) for band in bands)
-        self._nodata = nodata if nodata is None or np.ndim(nodata) == 0 else tuple(nodata)
+        self._nodata = None
+        if nodata is not None:
+            means = self._page.meaning
+            alpha = None if means.hidden else means.alpha
+            self._nodata = check_nodata(nodata, means.channels - means.hidden, alpha, path)
         self.counters = Counters()
         self._closed = False
-        if isinstance(self._nodata, tuple) and len(self._nodata) != self._channels:
-            raise ValueError(f"nodata={nodata}: {path} has {self._channels} bands; expected one value, or one for each")
         if self.bands is not None and not (self.bands and all(0 <= band < self._channels for band in self.bands)):
-            raise ValueError(f"bands={bands!r}: {path} has {self._channels} bands; expected some of 0 to "
-                             f"{self._channels - 1}")  # fmt: skip
+            known = f"{path} has {self._channels} bands; expected some of 0 to {self._channels - 1}"
+            raise ValueError(f"bands={bands!r}: {known}")
 
     @cached_property
     def _page(self) -> ScenePage:
@@ -119,7 +122,7 @@ class Scene:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels."""
-        height, width = self._page.shape[:2][:: -1 if self._page.meaning.orientation >= 5 else 1]
+        height, width = self._page.shape[:2][:: -1 if self._page.meaning.orientation in TRANSPOSED else 1]
         return height, width, self._channels if self.bands is None else len(self.bands)
 
     @property
@@ -130,12 +133,12 @@ class Scene:
     @property
     def tile(self) -> tuple[int, int]:
         """Rows and columns that are decoded together: of a tile, or of a strip, which is as wide as the scene."""
-        return self._page.tile[:: -1 if self._page.meaning.orientation >= 5 else 1]
+        return self._page.tile[:: -1 if self._page.meaning.orientation in TRANSPOSED else 1]
 
     @property
     def striped(self) -> bool:
         """Whether the file has strips: a narrow window then decodes the full width. Read bands of it instead."""
-        return self._page.striped and self._page.meaning.orientation < 5
+        return self._page.striped and self._page.meaning.orientation not in TRANSPOSED
 
     @property
     def compression(self) -> str:
@@ -167,6 +170,13 @@ class Scene:
         return means.alpha + (0 if self.as_stored else means.shape - means.channels)
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on what else the file holds, and on what the picture is not as the file has it."""
+        which = f"number {self.page + 1}" if self.page else "the first"
+        more = (f"It holds {self.pages} pictures; this is {which}.",) if self.pages > 1 else ()
+        return more + self._page.meaning.remarks(self.as_stored)
+
+    @property
     def complete(self) -> bool:
         """Whether each pixel has data, whatever its numbers: nothing in the file could say otherwise."""
         means = self._page.meaning
@@ -191,14 +201,10 @@ class Scene:
     def _missing(self, stored: np.ndarray, y: int, x: int) -> np.ndarray | None:
         if self.complete:
             return None
-        alpha = self._page.meaning.alpha
-        bands = stored if alpha is None else np.delete(stored, alpha, axis=-1)
-        nodata = self._all_nodata
-        if alpha is not None and isinstance(nodata, tuple) and len(nodata) > bands.shape[-1]:
-            nodata = tuple(value for band, value in enumerate(nodata) if band != alpha)
-        missing = missing_pixels(bands, nodata)
-        if alpha is not None:
-            missing |= stored[..., alpha] == 0
+        means = self._page.meaning
+        # A palette's colours and CMYK's RGB are no channels of the file: then all of those count.
+        bands = self.bands if self.as_stored or means.shape == means.channels - means.hidden else None
+        missing = missing_in_file(stored, self._all_nodata, means.alpha, bands)
         if self._page.mask is not None:
             missing |= (self._bordered(y, x, *missing.shape, self._mask) == 0).all(axis=-1)
         return missing
@@ -222,10 +228,10 @@ class Scene:
         means = self._page.meaning
         if means.orientation == 1:
             return reader.fill(out, y, x)
-        top, left, height, width = means.place(y, x, *out.shape[:2], self.shape)
+        top, left, height, width = place(y, x, *out.shape[:2], self.shape, means.orientation)
         lying = np.empty((height, width, out.shape[2]), out.dtype)
         reader.fill(lying, top, left)
-        out[:] = means.turn(lying)
+        out[:] = turn(lying, means.orientation)
         return None
 
     def _bordered(self, y: int, x: int, height: int, width: int, fill: Callable) -> np.ndarray:
@@ -235,11 +241,7 @@ class Scene:
 
     def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
         """Rows and columns inside the scene, as of an array: scene[a:b, c:d] is (b - a, d - c, C)."""
-        if not (isinstance(key, tuple) and len(key) == 2 and all(isinstance(part, slice) for part in key)):
-            raise IndexError("a scene is read by two slices, scene[a:b, c:d]")
-        rows, columns = (range(*part.indices(length)) for part, length in zip(key, self.shape, strict=False))
-        if rows.step != 1 or columns.step != 1:
-            raise IndexError("a scene is read in steps of 1 pixel; slice the array that scene[a:b, c:d] gives")
+        rows, columns = rows_and_columns(key, self.shape)
         if not rows or not columns:
             return np.empty((len(rows), len(columns), self.shape[2]), self.dtype)
         return self.read(rows.start, columns.start, len(rows), len(columns))

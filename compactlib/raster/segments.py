@@ -85,10 +85,13 @@ class SegmentReader:
                     x, x_out = _overlap(j * columns, columns, left, width)
                     yield Piece((plane * down + i) * across + j, (y_out, x_out, channels), (y, x))
 
-    def _unwritten(self, channels: slice) -> np.ndarray | float:
+    def _unwritten(self, channels: slice) -> np.ndarray:
         """What GDAL reads where a segment was never written."""
-        nodata = self.page.nodata
-        return np.array(nodata)[channels] if isinstance(nodata, tuple) else nodata or 0
+        page = self.page
+        stored = page.shape[2] - page.meaning.hidden
+        values = page.nodata if isinstance(page.nodata, tuple) else (page.nodata or 0,) * stored
+        # A mask from inside a compression says nothing of what was never compressed: data, as in GDAL.
+        return np.array([*values, *(1,) * page.meaning.hidden])[channels]
 
     def _rows(self, piece: Piece) -> np.ndarray:
         """The window's part of an uncompressed segment, read without the rest: a strip may be as large as the scene."""
@@ -137,8 +140,22 @@ class SegmentReader:
             raise SceneError(
                 f"{self._name(index)} cannot be decoded ({error}). The file is damaged: copy it again from its source."
             ) from error
+        page = self.page
+        least = *self._inside(index), page.shape[2] // page.planes
+        fits = pixels.ndim == 3 and pixels.shape[0] >= least[0] and pixels.shape[1] >= least[1]
+        if not fits or pixels.shape[2] != least[2] or pixels.dtype.newbyteorder("=") != page.dtype:
+            raise SceneError(
+                f"{self._name(index)} holds pixels of shape {pixels.shape}, {pixels.dtype}; expected {least}, "
+                f"{page.dtype}. The file is damaged: copy it again from its source."
+            )
         self._count(index, pixels.shape[0] * pixels.shape[1])
         return pixels
+
+    def _inside(self, index: int) -> tuple[int, int]:
+        """Rows and columns of a segment that lie inside the picture."""
+        (height, width), (rows, columns) = self.page.shape[:2], self.page.tile
+        i, j = divmod(index % (len(self.page.counts) // self.page.planes), -(-width // columns))
+        return min(rows, height - i * rows), min(columns, width - j * columns)
 
     def _pread(self, offset: int, count: int) -> bytes:
         data = os.pread(self._file.fileno(), count, offset)

@@ -7,15 +7,16 @@ from PIL import Image
 from tifffile import TiffPage
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR = 0, 1, 2, 3, 4, 5, 6  # PhotometricInterpretation
-NAMED = {8: "L*a*b*", 9: "L*a*b* (ICC)", 10: "L*a*b* (ITU)", 32844: "LogL", 32845: "LogLuv"}
+RAW = "a camera's raw"
+NAMED = {8: "L*a*b*", 9: "L*a*b* (ICC)", 10: "L*a*b* (ITU)", 32803: RAW, 34892: RAW, 32844: "LogL", 32845: "LogLuv"}
 ALPHA = (1, 2)  # values of the tag ExtraSamples; 0 is a channel of another kind, near infrared say
 
 
 @dataclass(frozen=True, eq=False)
 class Meaning:
-    """See `picture` and `turn`. alpha: number of the stored channel that is 0 where there are no data; hidden: it is
+    """See `picture`. alpha: number of the stored channel that is 0 where there are no data; hidden: it is
     no channel of the file but a mask from inside its compression. colours: one of PhotometricInterpretation. bits: of a
-    sample. orientation: 1 to 8 as in TIFF and EXIF."""
+    sample. orientation: see `compactlib.raster.upright`."""
 
     channels: int
     colours: int = BLACK_IS_ZERO
@@ -36,6 +37,12 @@ class Meaning:
         """Whether the picture's numbers are those of the file."""
         scaled = self.bits < 8 and self.colours != PALETTE
         return not (self.hidden or scaled or self.colours in (WHITE_IS_ZERO, PALETTE, CMYK))
+
+    def remarks(self, as_stored: bool) -> tuple[str, ...]:
+        """Sentences on what a picture is not as the file has it."""
+        turned = ("It was turned as its tag Orientation says.",) if self.orientation != 1 else ()
+        inks = self.colours == CMYK and not as_stored
+        return turned + (("Its colours (CMYK) were converted to RGB.",) if inks else ())
 
     def picture(self, stored: np.ndarray) -> np.ndarray:
         """Stored numbers (h, w, channels) as a picture (h, w, shape): white is the largest number, a palette's colours
@@ -58,33 +65,16 @@ class Meaning:
             stored[..., grey] = np.iinfo(stored.dtype).max - stored[..., grey]
         return stored
 
-    def turn(self, array: np.ndarray) -> np.ndarray:
-        """An array (h, w, ...) as the file has it -> as it is to be looked at."""
-        number = self.orientation
-        if number >= 5:
-            array = array.swapaxes(0, 1)
-        if number in (3, 4, 7, 8):
-            array = array[::-1]
-        if number in (2, 3, 6, 7):
-            array = array[:, ::-1]
-        return array
 
-    def place(self, y: int, x: int, height: int, width: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-        """The window of the upright picture of this (upright) shape, as rows and columns of the file."""
-        number = self.orientation
-        if number in (3, 4, 7, 8):
-            y = shape[0] - y - height
-        if number in (2, 3, 6, 7):
-            x = shape[1] - x - width
-        return (x, y, width, height) if number >= 5 else (y, x, height, width)
+def meaning(page: TiffPage, full: TiffPage, jpegs: tuple[int, ...]) -> Meaning:
+    """Read off a page's tags; what they leave out, off those of the page `full` that it reduces.
 
-
-def meaning(page: TiffPage, compression: int, jpegs: tuple[int, ...]) -> Meaning:
-    """Read off a page's tags. Raises ValueError, in words that follow the file's name, for what has no RGB here."""
+    Raises ValueError, in words that follow the file's name, for what has no RGB here.
+    """
     samples, colours = page.samplesperpixel, int(page.photometric)
     extra = [int(kind) for kind in np.ravel(page.extrasamples)] if page.extrasamples else []
     alpha = next((samples - len(extra) + i for i, kind in enumerate(extra) if kind in ALPHA), None)
-    if colours in NAMED or (colours == YCBCR and compression not in jpegs):
+    if colours in NAMED or (colours == YCBCR and page.compression not in jpegs):
         kind = NAMED.get(colours, "YCbCr without JPEG")
         raise ValueError(f"holds {kind} colours; convert it to RGB first")
     if colours == CMYK and (samples < 4 or page.dtype != np.uint8 or samples - len(extra) > 4):
@@ -96,6 +86,6 @@ def meaning(page: TiffPage, compression: int, jpegs: tuple[int, ...]) -> Meaning
         table = (np.asarray(page.colormap).T >> 8).astype(np.uint8)
         if not table.any():  # written with 8 bits, which the format does not know but some programs do
             table = np.asarray(page.colormap).T.astype(np.uint8)
-    orientation = page.tags.valueof(274, 1)
+    orientation = page.tags.valueof(274, full.tags.valueof(274, 1))
     orientation = int(orientation) if orientation in range(1, 9) else 1
     return Meaning(samples, colours, page.bitspersample, orientation, alpha, table=table)

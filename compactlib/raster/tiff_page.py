@@ -1,8 +1,7 @@
 """One page of a TIFF file: found, checked as far as that goes without decoding, and described for who reads it."""
 
-import itertools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,20 +9,17 @@ from pathlib import Path
 import numpy as np
 from tifffile import COMPRESSION, TiffFile, TiffPage
 
-from compactlib.raster.beside import beside, world_tags
+from compactlib.raster.beside import world_tags
 from compactlib.raster.missing import Nodata
-from compactlib.raster.tiff_chain import check_chain
+from compactlib.raster.tiff_chain import follow_chain
 from compactlib.raster.tiff_decode import JPEGS, decoder, masks_inside
 from compactlib.raster.tiff_meaning import Meaning, meaning
+from compactlib.raster.tiff_parts import SceneError, check_file, count_pictures, find_page, levels_of, masks_of
 from compactlib.raster.tiff_tags import GeoTags, geo_tags, nodata_value
 
-MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, little and big endian
-REDUCED, TRANSPARENCY = 1, 4  # bits of NewSubfileType
+__all__ = ["SceneError", "ScenePage", "count_pictures", "read_page"]
+
 SEGMENT_LIMIT = 1 << 29  # bytes of a tile or strip that has to be decoded whole
-
-
-class SceneError(ValueError):
-    """A scene that cannot be opened or decoded. The sentence names the file, what is wrong with it and what to do."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +59,12 @@ def read_page(path: Path, page: int, level: int) -> ScenePage:
     A world file, overviews and a mask beside the file (.tfw, .ovr, .msk) are read with it, as GDAL does; a warning
     names what cannot be used.
     """
-    _check_file(path)
+    check_file(path)
     try:
-        check_chain(path)
+        follow_chain(path)
         with TiffFile(path) as tif, ExitStack() as others:
-            full, skipped = _find(path, tif, page)
-            levels = [(path, one) for one in _levels(tif, full, page)]
-            masks = [(path, one) for one in _masks(tif, page)]
-            if page == 0:
-                levels += _outside(path, ".ovr", others) if len(levels) == 1 else []
-                masks += _outside(path, ".msk", others)
+            full, skipped = find_page(path, tif, page)
+            levels, masks = levels_of(path, tif, full, page, others), masks_of(path, tif, page, others)
             if not 0 <= level < len(levels):
                 raise SceneError(f"{path} has no level={level} of page {page}; it has {len(levels)}, counted from 0.")
             found = _describe(*levels[level], full, world_tags(path))
@@ -85,93 +77,6 @@ def read_page(path: Path, page: int, level: int) -> ScenePage:
             f"{path} begins as a TIFF file, but its directory of pages cannot be read ({error}): the file is cut off "
             "or damaged. Copy it again from its source."
         ) from error
-
-
-def size_of(path: Path) -> tuple[int, int, int]:
-    """Rows, columns, and the pixels of a tile or strip of the first page, from its directory alone; zeros if that is
-    damaged, which `read_page` says."""
-    try:
-        with TiffFile(path) as tif:
-            page = tif.pages.first
-            height, width = page.imagelength, page.imagewidth
-            tile = page.tilelength * page.tilewidth if page.is_tiled else min(page.rowsperstrip, height) * width
-            return height, width, tile
-    except Exception:  # tifffile fails in many ways on a damaged directory
-        return 0, 0, 0
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise SceneError(f"{path} is a folder; expected one TIFF file.")
-    if not path.exists():
-        raise SceneError(f"{path} does not exist; check its name and the folder.")
-    if not path.is_file():
-        raise SceneError(f"{path} is no regular file (a pipe or a device); expected one TIFF file.")
-    try:
-        with open(path, "rb") as file:
-            start = file.read(4)
-    except OSError as error:
-        raise SceneError(f"{path} cannot be opened: {error.strerror}.") from error
-    if start not in MAGIC:
-        raise SceneError(f"{path} is not a TIFF file: it begins with {start!r}. Convert it to TIFF first.")
-
-
-def _find(path: Path, tif: TiffFile, index: int) -> tuple[TiffPage, int]:
-    """The page in full resolution, and the bytes from the pixels that its directory names to its own.
-
-    Stacks larger than 4 GB have one directory, as ImageJ writes them: the planes follow one another.
-    """
-    if not len(tif.pages):
-        raise ValueError("it begins beyond the end of the file")  # read_page makes it a sentence
-    if 0 <= index < len(tif.pages):
-        return tif.pages[index], 0
-    first, series = tif.pages.first, tif.series[0] if len(tif.pages) == 1 else None
-    planes = series.size // first.size if series is not None and series.dataoffset is not None else 1
-    if not 0 <= index < max(planes, len(tif.pages)):
-        held = max(planes, len(tif.pages))
-        raise SceneError(
-            f"{path} has no page={index}; it has {held}, counted from 0. If there should be more, the file is cut off."
-        )
-    return first, index * first.nbytes
-
-
-def count_pictures(path: Path) -> int:
-    """How many pages of a file that `read_page` has read are pictures of their own: neither overviews nor masks."""
-    with TiffFile(path) as tif:
-        return sum(not page.subfiletype & (REDUCED | TRANSPARENCY) for page in tif.pages)
-
-
-def _levels(tif: TiffFile, full: TiffPage, index: int) -> list[TiffPage]:
-    """The page and its overviews: its own, or as GDAL writes them the pages that follow, marked as reduced."""
-    if full.pages:
-        return [full, *full.pages]
-    return [full, *(page for page in _belonging(tif, index) if not page.subfiletype & TRANSPARENCY)]
-
-
-def _masks(tif: TiffFile, index: int) -> list[TiffPage]:
-    return [page for page in _belonging(tif, index) if page.subfiletype & TRANSPARENCY]
-
-
-def _belonging(tif: TiffFile, index: int) -> Iterator[TiffPage]:
-    """The overviews and masks that follow a page, up to the next picture."""
-    following = itertools.islice(tif.pages, index + 1, None)
-    return itertools.takewhile(lambda page: page.subfiletype & (REDUCED | TRANSPARENCY), following)
-
-
-def _outside(path: Path, suffix: str, files: ExitStack) -> list[tuple[Path, TiffPage]]:
-    """The pages of the file beside `path` that GDAL gives this suffix; a warning if it cannot be read."""
-    other = beside(path, suffix)
-    if other is None:
-        return []
-    try:
-        _check_file(other)
-        check_chain(other)
-        return [(other, page) for page in files.enter_context(TiffFile(other)).pages]
-    except Exception as error:
-        warnings.warn(
-            f"{other} stands beside {path.name} and cannot be read ({error}); it is passed over.", stacklevel=5
-        )
-        return []
 
 
 def _mask_of(found: ScenePage, masks: list[tuple[Path, TiffPage]]) -> ScenePage | None:
@@ -192,6 +97,13 @@ def _mask_of(found: ScenePage, masks: list[tuple[Path, TiffPage]]) -> ScenePage 
 
 def _describe(path: Path, page: TiffPage, full: TiffPage, world: GeoTags) -> ScenePage:
     """A page of the file `path`; what it does not say itself, the page `full` says for it."""
+    sizes = {"ImageWidth": page.imagewidth, "ImageLength": page.imagelength}
+    sizes |= {"TileWidth": page.tilewidth, "TileLength": page.tilelength} if page.is_tiled else {}
+    sizes |= {} if page.is_tiled else {"RowsPerStrip": page.rowsperstrip}
+    for name, value in sizes.items():
+        if not isinstance(value, int) or value < 1:
+            raise SceneError(f"{path} is damaged: its tag {name} is {value!r}, expected one number, 1 or more. Save it "
+                             "again from its source.")  # fmt: skip
     if page.axes not in ("YX", "YXS", "SYX") or 0 in page.shape:
         raise SceneError(f"{path} holds an array of {page.shape} ({page.axes}); expected rows, columns and channels.")
     planes, _, height, width, samples = page.shaped
@@ -220,7 +132,7 @@ def _describe(path: Path, page: TiffPage, full: TiffPage, world: GeoTags) -> Sce
             f"{SEGMENT_LIMIT:,} at most. Write it again with tiles of 512 pixels."
         )
     try:
-        means = meaning(page, page.compression, JPEGS)
+        means = meaning(page, full, JPEGS)
     except ValueError as error:
         raise SceneError(f"{path} {error}.") from error
     try:

@@ -98,6 +98,16 @@ def look_at_window(image, window: Window) -> tuple[np.ndarray, np.ndarray | None
     return pixels, missing if missing.any() else None
 
 
+def rows_and_columns(key: object, shape: Sequence[int]) -> tuple[range, range]:
+    """What two slices choose of an image of this shape. Raises IndexError for another key, and for steps."""
+    if not (isinstance(key, tuple) and len(key) == 2 and all(isinstance(part, slice) for part in key)):
+        raise IndexError("a scene is read by two slices, scene[a:b, c:d]")
+    rows, columns = (range(*part.indices(length)) for part, length in zip(key, shape, strict=False))
+    if rows.step != 1 or columns.step != 1:
+        raise IndexError("a scene is read in steps of 1 pixel; slice the array that scene[a:b, c:d] gives")
+    return rows, columns
+
+
 def _mirrored(get: Callable, shape: Sequence[int], window: Window) -> tuple[np.ndarray, np.ndarray | None]:
     """What get(rows, columns) gives for a window inside the image, mirrored where it reaches beyond."""
     height, width = shape[:2]
