@@ -91,6 +91,6 @@ def struck(folder: str, function: Callable[..., dict], *arguments) -> dict:
 
 
 def _ancestor(command: str | None) -> int:
-    """This process, or that above it with a word in its command line."""
+    """This process, or the JVM above it that runs this class."""
     process = psutil.Process()
     return process.pid if command is None else next(p.pid for p in process.parents() if command in p.cmdline())
