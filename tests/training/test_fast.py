@@ -161,7 +161,7 @@ def test_randaugment_stops_where_the_recipe_says(digits, resident):
     recipe = Recipe(
         epochs=4, warmup_epochs=0, resident=resident, randaugment="rand-m9-mstd0.5-inc1", randaugment_until=0.5
     )
-    with mock.patch("compactlib.training.fit.Classification", Watched):
+    with mock.patch("compactlib.training.classification.Classification", Watched):
         fit(tiny(), digits, recipe, progress=False)
     assert [all(unchanged) for unchanged in passes] == [False, False, True, True]
     assert not any(passes[0] + passes[1])
@@ -182,7 +182,7 @@ def test_flips_stop_where_the_recipe_says(digits):
             return super().loss(model, images, labels, indices)
 
     recipe = Recipe(epochs=4, warmup_epochs=0, resident=True, shift=0, flip=True, flip_until=0.75)
-    with mock.patch("compactlib.training.fit.Classification", Watched):
+    with mock.patch("compactlib.training.classification.Classification", Watched):
         fit(model, digits, recipe, progress=False)
     unchanged = [[torch.equal(stored, seen) for stored, seen in batches] for batches in passes]
     assert not any(unchanged[0] + unchanged[1] + unchanged[2])
