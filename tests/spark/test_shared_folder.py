@@ -1,7 +1,11 @@
 """A folder that others may write in: a call ends with a sentence that names what is wrong there, or passes it over."""
 
+import contextlib
 import json
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +30,57 @@ def here(monkeypatch):
 def scene(tmp_path):
     tifffile.imwrite(tmp_path / "scene.tif", np.arange(100 * 120, dtype=np.uint16).reshape(100, 120), tile=(16, 16))
     return tmp_path / "scene.tif"
+
+
+@contextlib.contextmanager
+def another_user(folder):
+    """May read what is in a folder, and write nothing there."""
+    modes = {path: path.stat().st_mode for path in (folder, *folder.rglob("*"))}
+    for path in modes:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    root = os.geteuid() == 0  # whom modes do not stop
+    try:
+        if root:
+            os.seteuid(65534)
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
+@pytest.fixture
+def shared(scene):
+    """A folder that everybody can reach, with the scene."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        shutil.copy(scene, folder)
+        yield Path(folder)
+
+
+def test_what_another_user_has_finished_is_read_and_found_done(shared):
+    done = cut(shared / "scene.tif", shared / "out")
+    before = contents(done.out)
+    with another_user(done.out):
+        again = cut(shared / "scene.tif", shared / "out")
+        assert (again.tasks, again.parts, again.bytes) == ([], done.parts, done.bytes)
+        assert len(read_patches(done.out)) == done.patches
+    assert contents(done.out) == before
+
+
+def test_what_another_user_has_not_finished_is_a_sentence(shared):
+    done = cut(shared / "scene.tif", shared / "out")
+    next((done.out / "parts").iterdir()).unlink()
+    with another_user(done.out), pytest.raises(PermissionError, match="out: the job is another user's, and not done"):
+        cut(shared / "scene.tif", shared / "out")
+
+
+def test_the_lock_is_for_all_who_may_write_in_the_folder(scene, tmp_path):
+    (tmp_path / "out").mkdir(mode=0o775)
+    (tmp_path / "out").chmod(0o775)
+    done = cut(scene, tmp_path / "out")
+    assert (done.out / ".lock").stat().st_mode & 0o777 == 0o664
 
 
 def cut(scene, out):
