@@ -23,7 +23,8 @@ def atomic_open(path: str | Path) -> Iterator[BinaryIO]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Nobody who shares the folder can know the name before and put a link there; "x" would not follow it either.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    # The process is in it for those who look which one is at work.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(8)}.tmp")
     with disk_full_named(path.parent), open(temporary, "xb") as file:
         try:
             yield file

@@ -80,7 +80,7 @@ def open_job(out: str | Path, spec: dict[str, Any]) -> Job:
     _check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     # Whoever may write in the folder may hold its lock.
-    lock = FileLock(out / _LOCK, mode=out.stat().st_mode & 0o666)
+    lock = FileLock(out / _LOCK, mode=(out.stat().st_mode & 0o666) | 0o600)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -47,6 +47,7 @@ def write_manifest(job: Job, parts: Parts, before: np.ndarray, made: dict[int, R
         own = rows[number * parts.together : (number + 1) * parts.together]
         _note(found, own, made.get(number) or _look(parts, number))
     if known is None or not before.all():
+        job.will_write()
         with atomic_open(job.folder / NAME) as file:
             pq.write_table(pa.table({**planned, **found}, schema), file)
     return int(found["bytes"][rows[:: parts.together]].sum())

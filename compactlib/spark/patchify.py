@@ -115,6 +115,7 @@ def patchify(
             check_room(out, int(patches[~done].sum()) * tasks.patch_bytes)
         missing, results, made = np.flatnonzero(~done), [], {}
         if len(missing):
+            job.will_write()
             options = dict(weights=patches[missing], session=session, workers=workers, label="patchify")
             results = run_tasks(cut_block, Chosen(tasks, missing), engine, progress=progress, **options)
             for number, result in zip(missing.tolist(), results, strict=True):

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/patchify_scaling.py [--side 12000] [--workers 8 32 64] [--clusters 2 4] [--folder DIR]
     python tests/benchmarks/patchify_scaling.py --side 3000 --grid 64 56    as many tasks, quickly, to see it work
+    python tests/benchmarks/patchify_scaling.py --plan-only [--plan 10000 100000 1000000]    planning alone
 
 1. The scene of patchify_scene.py is cut on local[2,4], warm. Each task's seconds are in tasks.csv; the overhead of a
    task is what the two cores spent beside them (wall x 2 - sum, by task).
@@ -21,6 +22,10 @@
    - bytes read per task: at most 10 % above those on local[2,4]. A worker that goes on to the block below has the
      tiles that the two share; with more workers there are fewer such pairs, down to none, which is 8.5 % more here.
 
+4. Planning, each figure in a fresh process: seconds and megabytes above those of the imports until `patchify` would
+   deal its first task, and until a plan of `segment` knows what is left; in an empty folder, and in one with a file for
+   every task but one. The scene is all holes. Then the mosaic of 10^12 pixels. Wanted at 10^6: 5 s and 200 MB each.
+
 Needs the extra `spark`, psutil, and disk for the patches: 0.6 GB at 12,000. `make bench-spark` runs it.
 """
 
@@ -28,19 +33,24 @@ import argparse
 import csv
 import math
 import multiprocessing
+import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 from patchify_tools import big_scene, cache_folder, emptied
 
-from compactlib.spark.measure import cores
-from compactlib.spark.on_spark import IN_ONE, PER_CORE
+from compactlib.raster import create_mosaic
+from compactlib.spark.measure import cores, peak_rss
+from compactlib.spark.on_spark import hands_of
 from compactlib.spark.scaling import simulate
 
 PER_WORKER, DRAWS = 3, 100
@@ -91,7 +101,7 @@ def in_order(rows: list[dict[str, str]]) -> list[float]:
 
 def spark_task(tasks: int, executors: int) -> int:
     """The most of our tasks that one of Spark's holds: see `run_on_spark`."""
-    return -(-tasks // max(PER_CORE * executors, -(-tasks // IN_ONE)))
+    return -(-tasks // hands_of(tasks, executors))
 
 
 def predict(rows: list[dict[str, str]], overhead: float, numbers: list[int]) -> None:
@@ -135,6 +145,104 @@ def compare(executors: int, measured: tuple, here: tuple, overhead: float) -> li
     return [(f"{name}: {text}", holds) for text, holds in checks]
 
 
+class Planned(Exception):
+    """Tasks would be dealt now."""
+
+
+def plan_patches(folder: Path, count: int) -> Callable[[], object]:
+    """About `count` parts of 16 x 16 patches of one pixel."""
+    from compactlib.spark import patchify
+
+    scene, side = folder / "scene.tif", 16 * math.isqrt(count)
+    if not scene.exists():
+        create_mosaic(scene, side, side, tile=16)
+
+    def stop(*_, **__):
+        raise Planned
+
+    sys.modules["compactlib.spark.patchify"].run_tasks = stop
+
+    def plan() -> None:
+        with suppress(Planned):
+            patchify(scene, folder / "out", 1, 1, engine="local", progress=False)
+
+    return plan
+
+
+def plan_mask(folder: Path, count: int) -> Callable[[], object]:
+    """About `count` blocks of a mask."""
+    from compactlib.spark.segment_tasks import BlockTasks
+
+    side = math.isqrt(count)
+
+    def plan() -> None:
+        tasks = BlockTasks((side * 1024, side * 1024), (1024, 1024), folder / "blocks")
+        np.flatnonzero(~tasks.marked())
+
+    return plan
+
+
+def make_mosaic(folder: Path, count: int) -> Callable[[], object]:
+    """`count` x `count` pixels. What it would take when full is not asked of the disk."""
+    sys.modules["compactlib.raster.mosaic"].check_room = lambda *_: None
+    return lambda: create_mosaic(folder / "mosaic.tif", count, count)
+
+
+def measure(pipe: Connection, make: Callable, folder: Path, count: int) -> None:
+    """In a process of its own: send seconds, those of the processor, and megabytes above what was held before."""
+    plan = make(folder, count)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak from here on (Linux)
+    before, began, cpu = peak_rss(), time.perf_counter(), time.process_time()
+    plan()
+    pipe.send((time.perf_counter() - began, time.process_time() - cpu, (peak_rss() - before) / 1e6))
+
+
+def fill(folder: Path, count: int) -> None:
+    """A file for every task but the last of `plan_patches` and `plan_mask`."""
+    side = math.isqrt(count)
+    for name in ("out/parts", "blocks"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for row in range(side):
+        for column in range(side - (row == side - 1)):
+            for name in (
+                f"out/parts/scene-000-block-{16 * row:04d}-{16 * column:04d}.parquet",
+                f"blocks/{row:04d}-{column:04d}.json",
+            ):
+                os.close(os.open(folder / name, os.O_CREAT | os.O_WRONLY, 0o644))
+
+
+def in_process(make: Callable, folder: Path, count: int) -> tuple[float, float, float]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=measure, args=(theirs, make, folder, count))
+    process.start()
+    theirs.close()
+    found = ours.recv()
+    process.join()
+    return found
+
+
+def planning(counts: list[int], folder: Path) -> list[tuple[str, bool]]:
+    """Print what planning costs, and return what must hold."""
+    checks = []
+    print("\n    tasks           what                  seconds      CPU      MB")
+    for count in counts:
+        at = emptied(folder / str(count))
+        for what in ("plan", "plan and scan"):
+            if what != "plan":
+                fill(at, count)
+            for make in (plan_patches, plan_mask):
+                seconds, cpu, mb = in_process(make, at, count)
+                print(f"{count:9,}  {make.__name__:14} {what:20} {seconds:8.2f} {cpu:8.2f} {mb:7.0f}")
+                checks.append(
+                    (f"{make.__name__}, {count:,}, {what}: {seconds:.2f} s, {mb:.0f} MB", seconds < 5 and mb < 200)
+                )
+        shutil.rmtree(at)
+    seconds, cpu, mb = in_process(make_mosaic, emptied(folder / "mosaic"), 10**6)
+    print(f"mosaic of 10^6 x 10^6 pixels: {seconds:.2f} s, {cpu:.2f} of the processor, {mb:.0f} MB")
+    return [*checks, (f"mosaic: {seconds:.2f} s, {mb:.0f} MB", seconds < 5 and mb < 200)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=12000)
@@ -144,7 +252,14 @@ def main() -> None:
         "--grid", type=int, nargs=2, default=[256, 224], metavar=("SIZE", "STEP"), help="of the patches"
     )
     parser.add_argument("--folder", type=Path, help="for what is written (default: the system's for temporary files)")
+    parser.add_argument("--plan", type=int, nargs="*", default=[10**4, 10**5, 10**6], help="tasks to plan")
+    parser.add_argument("--plan-only", action="store_true")
     args = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=args.folder, prefix="patchify-plan-") as folder:
+        planned = planning(args.plan, Path(folder))
+    if args.plan_only:
+        show(planned)
+        return
     scene = big_scene(args.side, cache_folder())
     with tempfile.TemporaryDirectory(dir=args.folder, prefix="patchify-") as folder:
         out = Path(folder) / "out"
@@ -165,6 +280,10 @@ def main() -> None:
             checks += compare(
                 executors, run(scene, out, f"local-cluster[{executors},1,1024]", args.grid), here, overhead
             )
+    show(planned + checks)
+
+
+def show(checks: list[tuple[str, bool]]) -> None:
     print()
     for text, holds in checks:
         print(f"{'PASS' if holds else 'FAIL'}  {text}")

@@ -86,7 +86,7 @@ def struck(folder: str, function: Callable[..., dict], *arguments) -> dict:
         if _first(f"{folder}/{name}"):
             threading.Timer(0.02, lambda command=command: os.kill(_ancestor(command), signal.SIGKILL)).start()
             function(*arguments)
-            time.sleep(120)  # until it ends: the executor ends with its worker, and this process with the executor
+            time.sleep(2)  # it has struck; an executor may outlive its worker, and then this goes on
     return function(*arguments)
 
 
