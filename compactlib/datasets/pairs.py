@@ -122,6 +122,8 @@ def letterbox(
     The image is resized bilinear and antialiased and has a black rim; the mask takes the nearest pixel and has a rim
     of 255, which no loss and no metric counts.
     """
+    if missing is not None:  # or their numbers would bleed into their neighbours
+        image = _continued(image, missing)
     scale = side / max(image.shape[:2])
     height, width = (max(1, round(length * scale)) for length in image.shape[:2])
 
@@ -143,6 +145,15 @@ def letterbox(
     out_missing = np.zeros((side, side), bool)
     out_missing[place] = fit(missing.astype(np.uint8), Image.Resampling.NEAREST)
     return out, out_mask, out_missing
+
+
+def _continued(image: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """`image` with the nearest pixel that has data in the place of each that has none."""
+    from scipy.ndimage import distance_transform_edt
+
+    if missing.all():
+        return image
+    return image[tuple(distance_transform_edt(missing, return_distances=False, return_indices=True))]
 
 
 def _size(image: np.ndarray) -> str:

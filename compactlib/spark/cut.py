@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from compactlib.files import atomic_open
 from compactlib.raster import Block, Grid, Scene, Window
 from compactlib.raster.classes import IGNORE, class_ids
+from compactlib.raster.missing import HUGE, Nodata, is_nodata
 from compactlib.spark.measure import Result, Task
 from compactlib.spark.opened import kept_scene
 
@@ -53,22 +54,30 @@ def read_facts(part: Path) -> list[dict]:
     return facts if isinstance(facts, list) else [facts]
 
 
-def statistics(patches: np.ndarray, missing: np.ndarray | None) -> dict[str, np.ndarray]:
-    """low, high and mean of each patch (n, height, width, C), over the pixels with data, and `valid`, their share.
+def statistics(patches: np.ndarray, missing: np.ndarray | None, nodata: Nodata = None) -> dict[str, np.ndarray]:
+    """low, high and mean of each patch (n, height, width, C), over the numbers with data, and `valid`, the share of its
+    pixels with data.
 
-    missing: bool (n, height, width), True where a pixel has no data; None: all have. NaN for a patch without any data.
+    missing: bool (n, height, width), True where a pixel has no data; None: all have. A number that is `nodata` in one
+    band of a pixel with data counts in no statistic either, as in GDAL's. NaN for a patch without any data.
     """
     flat = patches.reshape(len(patches), -1)
     result = {"low": flat.min(1), "high": flat.max(1), "mean": _sums(flat) / flat.shape[1]}
     result = {name: values.astype(np.float32) for name, values in result.items()}
-    if missing is None:
-        return {**result, "valid": np.ones(len(patches), np.float32)}
-    filled = missing[0].size - np.count_nonzero(missing.reshape(len(patches), -1), axis=1)
-    for index in np.flatnonzero(filled < missing[0].size):
-        pixels = patches[index][~missing[index]]
-        for name, values in result.items():
-            values[index] = getattr(pixels, {"low": "min", "high": "max"}.get(name, name))() if pixels.size else np.nan
-    return {**result, "valid": (filled / missing[0].size).astype(np.float32)}
+    empty = np.zeros(len(patches), int) if missing is None else np.count_nonzero(missing, axis=(1, 2))
+    suspect = empty > 0
+    if nodata is not None:  # most patches cannot hold it: their range says so
+        number = np.clip(np.float64(nodata), -HUGE, HUGE).astype(np.float32)
+        suspect |= (result["low"] <= number.max()) & (result["high"] >= number.min())
+    for index in np.flatnonzero(suspect):
+        known = ~is_nodata(patches[index], nodata)
+        if missing is not None:
+            known &= ~missing[index][..., None]
+        numbers = patches[index][known]
+        found = (numbers.min(), numbers.max(), numbers.mean()) if numbers.size else (np.nan,) * 3
+        for values, number in zip(result.values(), found, strict=True):
+            values[index] = number
+    return {**result, "valid": (1 - empty / patches[0, ..., 0].size).astype(np.float32)}
 
 
 def _sums(flat: np.ndarray) -> np.ndarray:
@@ -127,7 +136,7 @@ def _write(
         _gather(picture, grid.step, pixels)
         if missing is not None:
             _gather(missing[..., None], grid.step, empty)
-        found = statistics(pixels, None if empty is None else empty[..., 0])
+        found = statistics(pixels, None if empty is None else empty[..., 0], scene.nodata)
         columns = _coordinates(task["number"], grid, block, row) | found
         columns["pixels"] = pixels
         if mask is not None:
@@ -179,9 +188,7 @@ def _labels(mask: Scene, strip: Window, grid: Grid, values: dict[int, int] | Non
     """A strip of the mask as class ids. Where it has no data, or the scene is continued with zeros, nothing is known of
     the classes."""
     labels, missing = mask.look(strip.y, strip.x, strip.height, strip.width)
-    labels = class_ids(labels, values, mask.path.name)
-    if missing is not None:
-        labels[missing] = IGNORE
+    labels = class_ids(labels, values, mask.path.name, missing)
     if grid.border == "constant":
         for axis, (start, length) in enumerate(((strip.y, grid.height), (strip.x, grid.width))):
             beyond = np.arange(start, start + labels.shape[axis])

@@ -217,11 +217,8 @@ def _check_mask(mask: Path, path: Path, scene: Scene, values: list[tuple[int, in
                 f"{mask} has {' x '.join(map(str, labels.shape))} pixels of {labels.dtype}; expected the class ids of "
                 f"{path}: {scene.shape[0]} x {scene.shape[1]} x 1, uint8"
             )
-        seen = {
-            int(i)
-            for part in _samples(labels)
-            for i in np.unique(class_ids(part, dict(values or ()) or None, mask.name))
-        }
+        ids = (class_ids(part, dict(values or ()) or None, mask.name, empty) for part, empty in _samples(labels))
+        seen = {int(number) for part in ids for number in np.unique(part)}
         if values is None and seen == {0, IGNORE}:
             raise ValueError(
                 f"{mask} holds 0 and 255, and 255 means that no class is known. Give values={{0: 0, 255: 1}} if 255 is "
@@ -229,8 +226,8 @@ def _check_mask(mask: Path, path: Path, scene: Scene, values: list[tuple[int, in
             )
 
 
-def _samples(labels: Scene) -> Iterator[np.ndarray]:
+def _samples(labels: Scene) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Squares of a mask, spread over all of it: enough to see how its classes are numbered, without reading it all."""
     height, width = labels.shape[:2]
     for window in windows(height, width, max(SAMPLE, math.ceil(max(height, width) / SAMPLES))):
-        yield labels.read(window.y, window.x, min(SAMPLE, window.height), min(SAMPLE, window.width))
+        yield labels.look(window.y, window.x, min(SAMPLE, window.height), min(SAMPLE, window.width))

@@ -17,7 +17,7 @@ from torchvision.transforms.functional import center_crop
 
 from compactlib.models import save_model, scaling
 from compactlib.segmentation import LOSSES
-from compactlib.segmentation.inference import WHITE
+from compactlib.segmentation.inference import WHITE, attribute, check_answer
 from compactlib.spark.reading import PatchDataset, read_patches
 from compactlib.training.seeding import seeded
 
@@ -56,9 +56,9 @@ class Plan:
         mean, std = scaling(self.mean, self.std, images.device)
         white = WHITE.get(str(images.dtype).removeprefix("torch."), 1)
         x = ((images.float() / white - mean) / std).nan_to_num(0, 0, 0)  # what has no data is the mean, as in `segment`
-        logits = model(x)
-        # An unpadded model answers for the middle of its input.
-        return LOSSES[self.loss](logits, center_crop(masks, list(logits.shape[-2:])))
+        margin = attribute(model, "margin") or 0  # an unpadded model answers for the middle of its input
+        size = [side - 2 * margin for side in x.shape[-2:]]
+        return LOSSES[self.loss](check_answer(model(x), len(x), size), center_crop(masks, size))
 
 
 def train(settings: dict[str, Any]) -> dict[str, Any]:

@@ -292,3 +292,17 @@ def test_masks_that_are_refused_are_refused_before_an_image_is_decoded(tmp_path)
     write(tmp_path, [mask * 77 for mask in masks(4)])
     (tmp_path / "images" / "0.png").write_bytes(b"no picture")
     refused(tmp_path, TWO, "unknown value 77", "values={0: 0, 77: 1}")
+
+
+def test_pixels_without_data_do_not_bleed_into_a_letterboxed_picture(tmp_path):
+    write(tmp_path, masks(3))
+    hole = np.zeros((40, 60), bool)
+    hole[10:20, 15:30] = True
+    for name in ("0", "1", "2"):
+        pixels = np.full((40, 60, 4), 200, np.uint8)
+        pixels[hole] = 0  # black, and transparent
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{name}.png")
+        Image.fromarray((np.arange(2400).reshape(40, 60) % 2).astype(np.uint8)).save(tmp_path / "masks" / f"{name}.png")
+    data = from_folder(tmp_path, TWO, img_size=30, consecutive=True)
+    known = data.train.masks != 255
+    assert 0 < np.count_nonzero(~known[:, 5:25]) < 300 and (data.train.images[known] == 200).all()

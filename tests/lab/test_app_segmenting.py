@@ -11,13 +11,13 @@ import timm
 import torch
 
 from compactlib.lab import app
-from compactlib.lab.app import checkpoints, segmenting, train_shipped
+from compactlib.lab.app import checkpoints, downloads, segmenting, train_shipped
 from compactlib.lab.app.segmenting import Plan, plan, segment
 from compactlib.lab.app.train_shipped import SHIPPED
 from compactlib.lab.app.uploads import Picture
 from compactlib.models import save_model
 from compactlib.raster.aerial import aerial
-from compactlib.segmentation import confusion, mean_iou, predict_tiled
+from compactlib.segmentation import confusion, mean_iou, predict_image, predict_tiled
 from tests.lab.app_samples import found, made
 
 # Models
@@ -145,6 +145,22 @@ def test_models_that_fix_a_size_have_the_last_word(offers, tmp_path, scene):
 def test_every_setting_of_the_page_gives_tiles_that_work(offers, name, patch, overlap):
     offer, picture = offers[name], Picture("small", aerial(40, 150, seed=1)[0], "example")
     assert found(picture, offer, patch, overlap).best.shape == (40, 150)
+
+
+def test_a_model_of_rectangles_segments_in_rectangles(tmp_path, scene):
+    arguments = dict(
+        img_size=(32, 64), window_size=2, embed_dim=8, depths=(1, 1), num_heads=(1, 2), skips=1, num_classes=3
+    )
+    model = timm.create_model("swin_unet_tiny", **arguments).eval()
+    path = tmp_path / "model.safetensors"
+    save_model(path, model, "swin_unet_tiny", **arguments)
+    [offer] = [offer for offer in app.offers(tmp_path) if "(runs)" in offer.label]
+    cut = plan(offer.load(), scene[0].pixels.shape)
+    assert cut.patch == (32, 64) and "32 x 64 pixels" in cut.words and "32 x 64" in cut.remarks[0]
+    mine = segment(scene[0], offer, offer.load(), cut)
+    scores = predict_image(model, scene[0].pixels, mean=offer.mean, std=offer.std)
+    np.testing.assert_array_equal(mine.best, scores.argmax(-1))
+    assert "32 x 64 pixels" in dict(downloads.facts(mine))["patches"]
 
 
 @pytest.mark.parametrize(("patch", "overlap"), [(0, 25), (16, 25), (5000, 25), (128, -1), (128, 80)])

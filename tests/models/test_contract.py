@@ -164,6 +164,19 @@ def test_checkpointing_keeps_less_for_the_backward_pass(title):
     assert sizes[1] < 0.8 * sizes[0]
 
 
+@pytest.mark.parametrize(("size", "window"), [(256, 8), ((256, 512), 4), (256, None)])
+@torch.no_grad()
+def test_swin_for_another_size_is_timms_swin_for_it(size, window):
+    """Official weights for 224 pixels and windows of 7, then another size: tables are interpolated as timm does it."""
+    theirs = timm.create_model("swin_tiny_patch4_window7_224").eval()
+    ours = timm.create_model("swin_scratch_tiny").eval()
+    load_official(ours, theirs.state_dict())
+    theirs.set_input_size(size, window_size=window)
+    ours.set_input_size(size, window_size=window)
+    x = torch.randn(2, 3, *ours.img_size)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-3, atol=1e-4)
+
+
 # The stages' maps
 
 

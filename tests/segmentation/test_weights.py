@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt, maximum_filter
+from sklearn.utils.class_weight import compute_class_weight
 
 from compactlib.segmentation import (
+    balanced_class_weights,
     border_term,
     cell_distances,
     label_instances,
@@ -96,3 +98,11 @@ def test_settings_that_are_none():
         weight_map(labels, border="inside")
     with pytest.raises(ValueError, match="sigma above 0"):
         weight_map(labels, sigma=0)
+
+
+def test_balanced_class_weights_are_those_of_scikit_learn():
+    labels = np.random.default_rng(0).choice(4, 500, p=[0.7, 0.2, 0.06, 0.04])
+    theirs = compute_class_weight("balanced", classes=np.arange(4), y=labels)
+    np.testing.assert_allclose(balanced_class_weights(np.bincount(labels)), theirs)
+    with pytest.raises(ValueError, match="class 1"):
+        balanced_class_weights([3, 0, 5])

@@ -5,7 +5,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
@@ -38,15 +37,14 @@ def test_masters_that_spark_knows_pass(master):
     check_master(master)
 
 
-def test_a_port_where_nobody_listens_is_named_at_once(scene, tmp_path, capsys):
+def test_a_port_where_nobody_listens_is_named_at_once(scene, tmp_path):
     with socket.socket() as held:  # bound, and nobody listens
         held.bind(("127.0.0.1", 0))
         master = f"spark://127.0.0.1:{held.getsockname()[1]}"
-        began = time.monotonic()
-        assert main(["patchify", str(scene), str(tmp_path / "out"), "--master", master]) == 2
-        assert time.monotonic() - began < 20
-    (said,) = capsys.readouterr().err.splitlines()
-    assert master in said and os.strerror(111) in said and not (tmp_path / "out").exists()
+        command = [sys.executable, "-m", "compactlib", "patchify", scene, tmp_path / "out", "--master", master]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)  # a process without a session
+    (said,) = done.stderr.splitlines()
+    assert done.returncode == 2 and master in said and os.strerror(111) in said and not (tmp_path / "out").exists()
 
 
 def test_one_master_of_two_is_enough():

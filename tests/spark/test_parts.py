@@ -20,7 +20,7 @@ from tests.spark.folders import contents, cut, module, stored, table
 
 def planned(folder, *grids: Grid, rows: int = 8, columns: int = 8, together: int | None = 1) -> Parts:
     sources = [
-        Source("scene.tif", None, number, "scene.tif", grid, grid.blocks(rows, columns), None, 0)
+        Source("scene.tif", None, number, "scene.tif", grid, grid.blocks(rows, columns), {}, 0)
         for number, grid in enumerate(grids)
     ]
     return Parts(sources, folder, (16, 16, 1), "uint8", together)

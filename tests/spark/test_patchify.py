@@ -92,6 +92,37 @@ def test_statistics_leave_out_pixels_without_data(nodata):
     np.testing.assert_equal(found["high"][3], patches[3].max() if nodata == nodata else np.nan)
 
 
+@pytest.mark.parametrize(("dtype", "nodata"), [("int16", -9999), ("float32", -3.4e38), ("uint8", 0)])
+def test_a_number_for_no_data_in_one_band_is_in_no_statistic(here, tmp_path, dtype, nodata):
+    whole = np.random.default_rng(5).integers(1, 9, (64, 64, 3)).astype(dtype)
+    whole[:, 40, 1] = nodata
+    tag = [(42113, "s", 0, repr(nodata), True)]
+    tifffile.imwrite(tmp_path / "scene.tif", whole, tile=(16, 16), photometric="rgb", extratags=tag)
+    patchify(tmp_path / "scene.tif", tmp_path / "out", 32, 32)
+    kept = np.where(whole == whole[0, 40, 1], np.nan, whole.astype(float))
+    rows = table(tmp_path / "out").to_pylist()
+    assert [row["valid"] for row in rows] == [1] * 4  # as GDAL says: there are data in the other bands
+    for row in rows:
+        part = kept[row["y"] : row["y"] + 32, row["x"] : row["x"] + 32]
+        expected = [np.nanmin(part), np.nanmax(part), np.nanmean(part)]
+        np.testing.assert_allclose([row["low"], row["high"], row["mean"]], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "nodata"), [("int16", "-9999"), ("float32", "nan"), ("float32", "-1")])
+@pytest.mark.parametrize("values", [None, {0: 0, 1: 2}])
+def test_a_mask_without_data_is_unknown_and_no_error(here, tmp_path, dtype, nodata, values):
+    mask = np.zeros((64, 64), dtype)
+    mask[:, 8:16], mask[:16] = 1, float(nodata)
+    tifffile.imwrite(tmp_path / "scene.tif", np.ones((64, 64), np.uint8), tile=(16, 16))
+    tag = [(42113, "s", 0, nodata, True)]
+    tifffile.imwrite(tmp_path / "mask.tif", mask, tile=(16, 16), extratags=tag)
+    patchify(tmp_path / "scene.tif", tmp_path / "out", 64, 64, mask=tmp_path / "mask.tif", values=values)
+    [row] = table(tmp_path / "out").to_pylist()
+    found = np.frombuffer(row["mask"], np.uint8).reshape(64, 64)
+    assert row["labelled"] == 0.75 and (found[:16] == 255).all()
+    np.testing.assert_array_equal(found[16:], mask[16:] * (2 if values else 1))
+
+
 def test_nodata_is_what_the_file_says_or_what_is_asked(here, tmp_path):
     whole = np.ones((64, 64), np.uint8)
     whole[:, :32] = 9

@@ -50,9 +50,10 @@ def test_a_sweep_on_spark_gives_the_same_folders_as_runs_by_hand(tmp_path, capsy
     assert (on_spark / "03_toy/smoke-lr=0.2-seed=0/sweep.log").is_file()
     capsys.readouterr()
 
-    notebook(path, CELL.replace("2 - seed", "3 - seed"))  # mended: the folders are those of another code
+    notebook(path, CELL.replace("2 - seed", "3 - seed"))  # mended: what is done stays done
     assert main([*arguments, "--list"]) == 0
-    assert capsys.readouterr().out.count("to do") == 1  # the one that was done; the failed one goes on
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert "done with another version" in rows[0] and rows[1].split()[-1] == "failed"
 
 
 def test_a_task_uses_the_gpus_that_spark_gave_it_and_a_second_attempt_goes_on(monkeypatch):

@@ -79,12 +79,10 @@ def area_table(found: Sequence[Segmented], threshold: float, colours: Sequence[S
 
 def facts(run: Segmented) -> list[tuple[str, str]]:
     """What a reader has to know about a run, name and value."""
-    cut = run.plan
-    how = {"blend": "neighbours blended over their overlap", "crop": "only the middle of each patch is kept"}
     return [
         ("model", f"{run.offer.label}: {run.offer.family} ({run.offer.facts['name']})"),
         ("arguments", ", ".join(f"{key}={value}" for key, value in run.offer.facts["arguments"].items())),
-        ("patches", f"{cut.patch} pixels a side, {2 * cut.halo} of them shared; {how[cut.mode]}"),
+        ("patches", run.plan.words),
         ("time", f"{run.seconds:.1f} s"),
     ]
 

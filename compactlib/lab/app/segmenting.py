@@ -14,6 +14,7 @@ from compactlib.lab.app.uploads import Picture
 from compactlib.raster.missing import LoadedImage
 from compactlib.segmentation import predict_tiled, tiling
 from compactlib.segmentation.inference import attribute
+from compactlib.segmentation.tiled import Side
 
 IGNORE = 255  # no class: no data, or a probability below the threshold
 PATCH, OVERLAP = 512, 25  # pixels a side that the model sees at once; per cent that neighbours share
@@ -29,15 +30,26 @@ class Stopped(Exception):
 class Plan:
     """How `predict_tiled` cuts the picture, and in words what of the wish could not be had."""
 
-    tile: int
-    halo: int
+    tile: Side
+    halo: Side
     mode: str
     remarks: tuple[str, ...] = ()
 
     @property
-    def patch(self) -> int:
-        """Side of what the model sees at once, pixels."""
-        return self.tile + 2 * self.halo
+    def patch(self) -> Side:
+        """Side of what the model sees at once, pixels; (height, width) for a model of rectangles."""
+        if isinstance(self.tile, int):
+            return self.tile + 2 * self.halo
+        return self.tile[0] + 2 * self.halo[0], self.tile[1] + 2 * self.halo[1]
+
+    @property
+    def words(self) -> str:
+        """In words: patches of what size, and how they are put together."""
+        how = "neighbours blended where they overlap" if self.mode == "blend" else "only the middle of each is kept"
+        if isinstance(self.tile, int):
+            return f"{self.patch} pixels a side, {2 * self.halo} of them shared; {how}"
+        shared = " x ".join(str(2 * side) for side in self.halo)
+        return f"{' x '.join(map(str, self.patch))} pixels, {shared} of them shared; {how}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +94,8 @@ def plan(model: nn.Module, shape: tuple[int, ...], patch: int = PATCH, overlap: 
     side = patch
     if fixed:
         if fixed[0] != fixed[1]:
-            raise ModelError(f"The model takes {fixed[0]} x {fixed[1]} pixels; only square patches can be tiled.")
+            said = f"This model is built for patches of {fixed[0]} x {fixed[1]} pixels, and they overlap by a quarter."
+            return Plan(*tiling(model, shape), (said,))
         side = fixed[0]
     elif max(shape[:2]) <= patch:
         return Plan(*tiling(model, shape, patch), ("The whole picture fits into one patch.",))

@@ -1,6 +1,7 @@
 """From the bytes of an upload to a checked picture. Nothing in an upload is trusted: not its name, not its header."""
 
 import logging
+import math
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -101,8 +102,10 @@ def pixel_area(geo: Mapping) -> float | None:
     """Area of a pixel in m2, where GeoTIFF tags state its size and leave no doubt that it is in metres."""
     if PIXEL_SCALE not in geo or GEO_KEYS not in geo:
         return None
-    keys = np.reshape(geo[GEO_KEYS][2], (-1, 4))[1:]  # key, place, count, value
-    known = {int(key): int(value) for key, place, _, value in keys if place == 0}
+    keys, scale = np.ravel(geo[GEO_KEYS][2]), np.ravel(geo[PIXEL_SCALE][2])
+    if keys.dtype.kind not in "iu" or keys.size % 4 or scale.dtype.kind not in "iuf" or scale.size < 2:
+        return None  # damaged tags say nothing
+    known = {key: value for key, place, _, value in keys.reshape(-1, 4)[1:].tolist() if place == 0}
     metres = known.get(LINEAR_UNITS) == METRE or known.get(PROJECTED_SYSTEM) in UTM
-    across, down = geo[PIXEL_SCALE][2][:2]
-    return across * down if known.get(MODEL_TYPE) == PROJECTED and metres and across * down > 0 else None
+    area = float(scale[0]) * float(scale[1])
+    return area if known.get(MODEL_TYPE) == PROJECTED and metres and 0 < area < math.inf else None
