@@ -1,14 +1,18 @@
 """The page: a person chooses on the left, sees on the right, and nothing that goes wrong takes the page away."""
 
 import contextvars
+import os
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from html import escape
 from pathlib import Path
 
 import ipywidgets as widgets
+from IPython import get_ipython
 
 from compactlib.lab.app import drawing
 from compactlib.lab.app.checkpoints import ModelError, Offer, channels_fit, check_fit, offers
@@ -22,6 +26,21 @@ OFTEN = 0.1  # seconds between two movements of the bar, at least
 TITLE = "<h1>Segmentation</h1><p>A class for every pixel, by a small network, on this machine.</p>"
 
 
+def to_console(*_, **__) -> None:
+    """The traceback of the exception that is being handled, for whoever runs the server and for nobody else."""
+    traceback.print_exc(file=sys.__stderr__)
+
+
+def discreet() -> None:
+    """From now on, what fails in this kernel tells its visitor nothing of the server: no path, no line of code."""
+    if (shell := get_ipython()) is not None:
+        shell.showtraceback = to_console
+    # ipykernel sends whatever reaches the error output to the page, and keeps a copy of the real one.
+    real = getattr(sys.stderr, "_original_stdstream_copy", None)
+    os.dup2(os.open(os.devnull, os.O_WRONLY) if real is None else real, 2)
+    sys.stderr = sys.__stderr__
+
+
 def guarded(method: Callable) -> Callable:
     """One at a time, and whatever goes wrong becomes a sentence on the page."""
 
@@ -33,7 +52,8 @@ def guarded(method: Callable) -> Callable:
             except (UploadError, ModelError) as error:
                 self.say(str(error), error=True)
             except Exception as error:  # the page has to live on
-                self.say(f"That did not work ({type(error).__name__}: {str(error)[:300]}). Try again.", error=True)
+                to_console()
+                self.say(f"That did not work ({type(error).__name__}). Try again, or choose another.", error=True)
 
     return safe
 
@@ -230,4 +250,6 @@ class Page:
 
 def page(runs: Path | None = None) -> Page:
     """A new page, with a state of its own; see `Page`."""
+    if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
+        discreet()
     return Page(runs)
