@@ -6,7 +6,7 @@
 
 from compactlib.lab import board, environment, figures, mask_figures, processes, scene_figures, segment_figures
 from compactlib.lab.checks import NotYet, check
-from compactlib.lab.evidence_record import Evidence, evidence
+from compactlib.lab.evidence_record import Evidence, evidence, evidence_names
 from compactlib.lab.papers import Paper, first_number, load_table, paper_for, paper_value
 from compactlib.lab.parameters import ParameterError
 from compactlib.lab.results import Record, Result
@@ -26,6 +26,7 @@ __all__ = [
     "check",
     "environment",
     "evidence",
+    "evidence_names",
     "figures",
     "first_number",
     "load_table",

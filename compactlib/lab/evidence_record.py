@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from compactlib.documents import read_json
 from compactlib.files import atomic_write
 from compactlib.lab.results import Record
 from compactlib.lab.tables import Table
@@ -150,13 +151,19 @@ class Evidence:
         return self.table()._repr_html_()
 
 
+def evidence_names(folder: Path = FOLDER) -> list[str]:
+    """The names of all records of evidence."""
+    return sorted(file.stem for file in folder.glob("*.json"))
+
+
 def evidence(name: str, folder: Path = FOLDER) -> Evidence:
     """The committed record of this name, checked; see `Evidence`."""
     path = folder / f"{name}.json"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
-        raise FileNotFoundError(f"There is no evidence {name!r}; there are {known or 'none'}.")
-    content = json.loads(path.read_text(encoding="utf-8"))
+        raise FileNotFoundError(
+            f"There is no evidence {name!r}; there are {', '.join(evidence_names(folder)) or 'none'}."
+        )
+    content = read_json(path)
     wrong = set(content) ^ {field.name for field in fields(Evidence)}
     if wrong:
         raise EvidenceError(f"{path.name}: missing or unknown {', '.join(sorted(wrong))}.")

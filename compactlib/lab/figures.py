@@ -2,12 +2,16 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython import get_ipython
 from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+if TYPE_CHECKING:
+    from compactlib.lab.evidence_record import Evidence
 
 # Okabe and Ito's palette: distinguishable with the common kinds of colour blindness.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
@@ -103,6 +107,26 @@ def heat_over(pictures: Sequence[np.ndarray], weights: Sequence[np.ndarray], tit
     axes[0, 0].set_ylabel("image")
     axes[1, 0].set_ylabel("weight")
     figure.colorbar(shown, ax=axes[1, :].tolist(), shrink=0.9, label="share of a token")
+    return figure
+
+
+def evidence(found: "Evidence") -> Figure:
+    """A record of evidence: a row for each method, its runs as dots, their mean and its 95 % interval as a bar across.
+    Baselines are grey and hollow."""
+    scale, unit = (100, "%") if found.unit == "fraction" else (1, found.unit)
+    figure, axis = plt.subplots(figsize=(9, 1.2 + 0.62 * len(found.rows)))
+    for place, row in enumerate(found.rows):
+        low, high = (scale * end for end in row.interval())
+        colour = "#808080" if row.baseline else COLOURS[0]
+        axis.plot([low, high], [place, place], color=colour, linewidth=6, alpha=0.35, solid_capstyle="butt")
+        inside = "white" if row.baseline else colour
+        values = [scale * value for value in row.values]
+        axis.plot(values, [place] * len(values), "o", color=colour, markerfacecolor=inside, markersize=8)
+        axis.plot(scale * row.mean, place, "|", color="black", markersize=22, markeredgewidth=2.5)
+    names = [f"{row.name}\n(baseline)" if row.baseline else row.name for row in found.rows]
+    axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    axis.set_xlabel(f"{found.metric} ({unit}): each run, mean and 95 % interval" if unit else found.metric)
+    axis.grid(axis="x", alpha=0.3)
     return figure
 
 

@@ -104,3 +104,15 @@ def test_committed_evidence_holds(path):
     assert found.name == path.stem and len(found.rows) >= 2
     assert all(low <= row.mean <= high for row in found.rows for low, high in [row.interval()])
     assert replace(found) and "/" not in found.hardware["cpu"]
+
+
+def test_a_picture_shows_every_run_the_mean_and_the_interval():
+    found = Evidence(rows=ROWS, **FACTS)
+    [axis] = lab.figures.evidence(found).axes
+    bars, runs, means = axis.lines[0::3], axis.lines[1::3], axis.lines[2::3]
+    for row, bar, dots, mean in zip(ROWS, bars, runs, means, strict=True):
+        assert bar.get_xdata() == pytest.approx([100 * end for end in row.interval()])
+        assert dots.get_xdata() == pytest.approx([100 * value for value in row.values])
+        assert mean.get_xdata() == pytest.approx([100 * row.mean])
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["A", "B", "C\n(baseline)"]
+    assert axis.get_xlabel().startswith("test accuracy (%)") and axis.get_ylim() == (2.5, -0.5)
