@@ -207,10 +207,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _lab(command: str, options: dict[str, Any]) -> int:
     # Only now, so that --help and a wrong option answer at once.
+    from compactlib import commands
     from compactlib.documents import DocumentError
-    from compactlib.lab import commands
-    from compactlib.lab.catalogue import UsageError
-    from compactlib.lab.parameters import ParameterError
+    from compactlib.runs.catalogue import UsageError
+    from compactlib.runs.parameters import ParameterError
 
     try:
         return getattr(commands, f"{command}_command")(**options)

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from compactlib.__main__ import main
-from compactlib.lab import Result, results
+from compactlib.lab import Result
+from compactlib.runs import results
 from compactlib.spark import commands as scenes
-from tests.lab.samples import notebook, record_of
+from tests.runs.samples import notebook, record_of
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])

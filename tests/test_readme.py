@@ -12,8 +12,8 @@ import yaml
 
 from compactlib import spark
 from compactlib.__main__ import parser
-from compactlib.lab.catalogue import notebooks
 from compactlib.paths import ROOT
+from compactlib.runs.catalogue import notebooks
 
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "notebooks/README.md")}
 README = PAGES["README.md"]

@@ -10,29 +10,26 @@ A file is looked for in the folder that the environment variable `COMPACT_DATA` 
 (or `$COMPACT_CACHE/<name>`), and is downloaded only when neither has it. Every file is held against its checksum.
 """
 
-from .cards import Card, File, Source, names, read_card
-from .data import ImageData, ImageSet, MaskSet, SegmentationData
-from .errors import BadPair, DamagedFile, DatasetNotFound
-from .folder import from_folder
-from .images import channel_statistics
-from .loading import load
-from .part import Part
+from compactlib.lazy import lazy
 
-__all__ = [
-    "BadPair",
-    "Card",
-    "DamagedFile",
-    "DatasetNotFound",
-    "File",
-    "ImageData",
-    "ImageSet",
-    "MaskSet",
-    "Part",
-    "SegmentationData",
-    "Source",
-    "channel_statistics",
-    "from_folder",
-    "load",
-    "names",
-    "read_card",
-]
+PLACES = {
+    "BadPair": "compactlib.datasets.errors",
+    "Card": "compactlib.datasets.cards",
+    "DamagedFile": "compactlib.datasets.errors",
+    "DatasetNotFound": "compactlib.datasets.errors",
+    "File": "compactlib.datasets.cards",
+    "ImageData": "compactlib.datasets.data",
+    "ImageSet": "compactlib.datasets.data",
+    "MaskSet": "compactlib.datasets.data",
+    "Part": "compactlib.datasets.part",
+    "SegmentationData": "compactlib.datasets.data",
+    "Source": "compactlib.datasets.cards",
+    "channel_statistics": "compactlib.datasets.images",
+    "from_folder": "compactlib.datasets.folder",
+    "load": "compactlib.datasets.loading",
+    "names": "compactlib.datasets.cards",
+    "read_card": "compactlib.datasets.cards",
+    "write_scene": "compactlib.datasets.drawn.generate",
+}
+__all__ = list(PLACES)
+__getattr__, __dir__ = lazy(__name__, PLACES)

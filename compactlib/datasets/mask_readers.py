@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..raster.aerial import aerial
-from ..raster.cells import cells
 from .cards import Card
+from .drawn.aerial import aerial
+from .drawn.cells import cells
 from .errors import BadPair
 from .mask_files import MaskRule
 from .mask_values import IGNORE

@@ -1,41 +1,38 @@
-"""What only notebooks need: parameters, runs and their records, figures, exercise checks.
+"""What the cells of a notebook call.
 
 `start` opens a run in a notebook's setup cell, `Result` and `Paper` say what it found and what to hold it against,
-`board` sets all runs beside the papers' numbers. The command line (`python -m compactlib`) uses `runner` and `refresh`.
+`evidence` shows what longer runs have found, `check` says whether an exercise is right, `board` sets all runs beside
+the papers' numbers. Pictures are in `figures` and its neighbours.
 """
 
-from compactlib.lab import board, environment, figures, mask_figures, processes, scene_figures, segment_figures
-from compactlib.lab.checks import NotYet, check
-from compactlib.lab.evidence_record import Evidence, evidence, evidence_names
-from compactlib.lab.papers import Paper, first_number, load_table, paper_for, paper_value
-from compactlib.lab.parameters import ParameterError
-from compactlib.lab.results import Record, Result
-from compactlib.lab.run import Run
-from compactlib.lab.source import source
-from compactlib.lab.start import start
+from compactlib.lazy import lazy
 
-__all__ = [
-    "Evidence",
-    "NotYet",
-    "Paper",
-    "ParameterError",
-    "Record",
-    "Result",
-    "Run",
-    "board",
-    "check",
-    "environment",
-    "evidence",
-    "evidence_names",
-    "figures",
-    "first_number",
-    "load_table",
-    "mask_figures",
-    "paper_for",
-    "paper_value",
-    "processes",
-    "scene_figures",
-    "segment_figures",
-    "source",
-    "start",
-]
+PLACES = {
+    "Evidence": "compactlib.runs.evidence",
+    "NotYet": "compactlib.lab.checks",
+    "Paper": "compactlib.runs.papers",
+    "ParameterError": "compactlib.runs.parameters",
+    "Record": "compactlib.runs.results",
+    "Result": "compactlib.runs.results",
+    "Run": "compactlib.runs.run",
+    "ablation": "compactlib.training.ablation:",
+    "ablation_figures": "compactlib.figures.ablations:",
+    "board": "compactlib.runs.board:",
+    "check": "compactlib.lab.checks",
+    "environment": "compactlib.runs.environment:",
+    "evidence": "compactlib.runs.evidence",
+    "evidence_names": "compactlib.runs.evidence",
+    "figures": "compactlib.figures:",
+    "first_number": "compactlib.runs.papers",
+    "load_table": "compactlib.runs.papers",
+    "mask_figures": "compactlib.figures.masks:",
+    "paper_for": "compactlib.runs.papers",
+    "paper_value": "compactlib.runs.papers",
+    "processes": "compactlib.runs.processes:",
+    "scene_figures": "compactlib.figures.scenes:",
+    "segment_figures": "compactlib.figures.overviews:",
+    "source": "compactlib.lab.show_source",
+    "start": "compactlib.lab.begin",
+}
+__all__ = list(PLACES)
+__getattr__, __dir__ = lazy(__name__, PLACES)

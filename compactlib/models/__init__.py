@@ -2,15 +2,9 @@
 
 from compactlib.models.baselines import BASELINES
 from compactlib.models.checkpoints import find_checkpoint, imagenet_state_dict, official_state_dict
-from compactlib.models.compact_transformer import (
-    Attention,
-    ClassTokenPool,
-    CompactTransformer,
-    EncoderBlock,
-    MeanPool,
-    SeqPool,
-)
+from compactlib.models.compact_transformer import CompactTransformer
 from compactlib.models.compact_variants import VARIANTS
+from compactlib.models.encoder import Attention, ClassTokenPool, EncoderBlock, MeanPool, SeqPool
 from compactlib.models.inspection import (
     attention_maps,
     count_macs,
@@ -27,7 +21,7 @@ from compactlib.models.resnet_cifar import ResNetCifar
 from compactlib.models.saved import load_model, metadata, read_facts, save_model
 from compactlib.models.segmentation_variants import SEGMENTATION_VARIANTS
 from compactlib.models.spec import Spec, attach_spec, set_data_facts, spec_of
-from compactlib.models.swin import PatchEmbed, PatchMerging, SwinTransformer
+from compactlib.models.swin import SwinTransformer
 from compactlib.models.swin_block import (
     SwinBlock,
     WindowAttention,
@@ -36,9 +30,11 @@ from compactlib.models.swin_block import (
     window_partition,
     window_reverse,
 )
+from compactlib.models.swin_stage import PatchEmbed, PatchMerging
 from compactlib.models.swin_unet import BilinearUpsample, PatchExpand, SwinUnet, TransposedConv
 from compactlib.models.tokenizers import ConvTokenizer, PatchTokenizer
-from compactlib.models.unet import DoubleConv, UNet
+from compactlib.models.unet import UNet
+from compactlib.models.unet_blocks import DoubleConv
 from compactlib.models.wrappers import as_named_in, plain_state_dict, runnable, unwrap
 
 __all__ = [

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from compactlib.models.compact_transformer import CompactTransformer, SeqPool
+from compactlib.models.compact_transformer import CompactTransformer
+from compactlib.models.encoder import SeqPool
 from compactlib.models.swin import SwinEncoder
 from compactlib.models.wrappers import unwrap
 

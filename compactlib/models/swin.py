@@ -18,95 +18,16 @@ from timm.layers import to_2tuple
 from torch import Tensor, nn
 
 from compactlib.models.arguments import at_least
-from compactlib.models.contract import Model, run
+from compactlib.models.contract import Model
 from compactlib.models.features import Stages
 from compactlib.models.positions import resize_pos_embed
-from compactlib.models.swin_block import SwinBlock, WindowAttention
 from compactlib.models.swin_sizes import resized_window, stage_grids
+from compactlib.models.swin_stage import PatchEmbed, PatchMerging, SwinStage, init_weights
 
 # ---- Patch embedding ------------------------------------------------------------------------------------------------
 
 
-class PatchEmbed(nn.Module):
-    """Cut the image into patches and map each to d numbers, (b, c, H P, W P) -> (b, H, W, d)."""
-
-    def __init__(self, patch_size: int, in_chans: int, dim: int, norm: bool = True):
-        super().__init__()
-        self.proj = nn.Conv2d(in_chans, dim, patch_size, stride=patch_size)
-        self.norm = nn.LayerNorm(dim) if norm else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        # Channels-last, the layout that tokens have: all that follows reads them in order and copies nothing.
-        x = self.proj(x.contiguous(memory_format=torch.channels_last))
-        return self.norm(rearrange(x, "b d h w -> b h w d").contiguous())
-
-
 # ---- Patch merging, stages, the model -------------------------------------------------------------------------------
-
-
-class PatchMerging(nn.Module):
-    """Join 2 x 2 neighbours to one token of twice the width: (b, H, W, d) -> (b, H / 2, W / 2, 2 d)."""
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.norm = nn.LayerNorm(4 * dim)
-        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        # Down the column first: top left, bottom left, top right, bottom right, as the authors' weights expect.
-        x = rearrange(x, "b (h p) (w q) d -> b h w (q p d)", p=2, q=2)
-        return self.reduction(self.norm(x))
-
-
-class SwinStage(nn.Module):
-    """Blocks of one resolution, every second one shifted by half a window, and what changes the resolution after them.
-
-    (b, H, W, d) -> whatever `downsample` or `upsample` makes of it; at most one of the two is there.
-    """
-
-    grad_checkpointing = False
-
-    def __init__(
-        self,
-        dim: int,
-        grid: tuple[int, int],
-        num_heads: int,
-        window: int,
-        drop_paths: list[float],
-        *,
-        downsample: nn.Module | None = None,
-        upsample: nn.Module | None = None,
-        **block: float | bool,
-    ):
-        super().__init__()
-        shifts = self._shifts(grid, window, len(drop_paths))
-        self.blocks = nn.ModuleList(
-            SwinBlock(dim, grid, num_heads, window, shift, drop_path=rate, **block)
-            for shift, rate in zip(shifts, drop_paths, strict=True)
-        )
-        self.downsample = downsample
-        self.upsample = upsample
-
-    @staticmethod
-    def _shifts(grid: tuple[int, int], window: int, depth: int) -> list[int]:
-        """The shift of each block; none where one window covers the map."""
-        return [0 if min(grid) <= window or i % 2 == 0 else window // 2 for i in range(depth)]
-
-    def set_grid(self, grid: tuple[int, int], window: int) -> None:
-        """Work on a map of `grid` tokens, in windows of another size."""
-        for block, shift in zip(self.blocks, self._shifts(grid, window, len(self.blocks)), strict=True):
-            block.set_grid(grid, window, shift)
-
-    def attend(self, x: Tensor) -> Tensor:
-        """The blocks alone, (b, H, W, d) -> (b, H, W, d)."""
-        for block in self.blocks:
-            x = run(block, x, again=self.grad_checkpointing)
-        return x
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.attend(x)
-        change = self.downsample or self.upsample
-        return x if change is None else change(x)
 
 
 class SwinEncoder(Stages, Model):
@@ -330,15 +251,3 @@ class SwinTransformer(SwinEncoder):
         self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
         self.head.apply(init_weights)
         self.head.to(self.norm.weight)
-
-
-def init_weights(module: nn.Module) -> None:
-    """The authors' start: truncated normal of 0.02 for linear layers and bias tables, biases zero."""
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, WindowAttention):
-        nn.init.trunc_normal_(module.relative_position_bias_table, std=0.02)
-    elif isinstance(module, SwinEncoder) and module.absolute_pos_embed is not None:
-        nn.init.trunc_normal_(module.absolute_pos_embed, std=0.02)

@@ -17,7 +17,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from compactlib.models.arguments import at_least, one_of
-from compactlib.models.swin import SwinEncoder, SwinStage, init_weights
+from compactlib.models.swin import SwinEncoder
+from compactlib.models.swin_stage import SwinStage, init_weights
 
 # ---- 3.5 Decoder: three ways to a finer grid (Table 3) --------------------------------------------------------------
 

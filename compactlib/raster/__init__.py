@@ -1,26 +1,17 @@
 """Rasters: windows over an image of any size and the weights that blend them (pure geometry), a grid of patches over a
-scene, TIFF files read and written by windows, procedural scenes."""
+scene, TIFF files read and written by windows."""
 
-import importlib
-
+from compactlib.lazy import lazy
 from compactlib.raster.blending import blending_starts, blending_weights, hann_weights
 from compactlib.raster.grid import Block, Blocks, Grid, stitch
 from compactlib.raster.missing import missing_pixels
 from compactlib.raster.windows import Window, axis_cores, look_at_window, mirror_indices, read_window, windows
 
 # Imported when they are asked for: these modules need tifffile (the extra `spark`), geometry does not.
-_LAZY = {
-    "Counters": "scene",
-    "Mosaic": "mosaic",
-    "Picture": "picture",
-    "PictureError": "picture",
-    "Scene": "scene",
-    "SceneError": "scene",
-    "create_mosaic": "mosaic",
-    "open_scene": "scene",
-    "read_picture": "picture",
-    "write_scene": "generate",
-}
+_FILES = dict.fromkeys(("Counters", "Scene", "SceneError", "open_scene"), "compactlib.raster.scene")
+_FILES |= dict.fromkeys(("Mosaic", "create_mosaic"), "compactlib.raster.mosaic")
+_FILES |= dict.fromkeys(("Picture", "PictureError", "read_picture"), "compactlib.raster.picture")
+_get, __dir__ = lazy(__name__, _FILES)
 
 __all__ = [
     "Block",
@@ -46,15 +37,12 @@ __all__ = [
     "read_window",
     "stitch",
     "windows",
-    "write_scene",
 ]
 
 
 def __getattr__(name: str):
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        return _get(name)
     except ModuleNotFoundError as error:
         if error.name != "tifffile":
             raise
@@ -62,9 +50,3 @@ def __getattr__(name: str):
             f"{name} reads or writes TIFF files and needs tifffile: pip install 'compactlib[spark]', or in the clone "
             "pip install -e '.[spark]'"
         ) from error
-    globals()[name] = value  # the next access finds it without this function
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))

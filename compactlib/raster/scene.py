@@ -2,8 +2,8 @@
 
 import operator
 import warnings
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from compactlib.raster.missing import Nodata, check_nodata, missing_in_file
 from compactlib.raster.segments import Counters, SegmentReader
 from compactlib.raster.tiff_page import SceneError, ScenePage, count_pictures, read_page
 from compactlib.raster.tiff_tags import GeoTags
-from compactlib.raster.upright import TRANSPOSED, place, turn
+from compactlib.raster.upright import TRANSPOSED, fill_upright
 from compactlib.raster.windows import Window, read_bordered, rows_and_columns
 
 __all__ = ["Counters", "Scene", "SceneError", "open_scene"]
@@ -190,12 +190,12 @@ class Scene:
     def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
         """The window (height, width, C) whose upper left pixel is (y, x), a new array; what lies beyond the scene comes
         by the border rule. Raises SceneError for a tile or strip that cannot be decoded."""
-        return self._picture(self._bordered(y, x, height, width, self._stored))
+        return self._picture(self._bordered(y, x, height, width))
 
     def look(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
         """`read`, and where its pixels are missing, bool (height, width); None if the scene is `complete`. See
         `compactlib.raster.missing` for the rule."""
-        stored = self._bordered(y, x, height, width, self._stored)
+        stored = self._bordered(y, x, height, width)
         return self._picture(stored), self._missing(stored, y, x)
 
     def _missing(self, stored: np.ndarray, y: int, x: int) -> np.ndarray | None:
@@ -206,7 +206,7 @@ class Scene:
         bands = self.bands if self.as_stored or means.shape == means.channels - means.hidden else None
         missing = missing_in_file(stored, self._all_nodata, means.alpha, bands)
         if self._page.mask is not None:
-            missing |= (self._bordered(y, x, *missing.shape, self._mask) == 0).all(axis=-1)
+            missing |= (self._bordered(y, x, *missing.shape, mask=True) == 0).all(axis=-1)
         return missing
 
     def _picture(self, stored: np.ndarray) -> np.ndarray:
@@ -217,27 +217,11 @@ class Scene:
             stored = stored[..., :-1]
         return stored if self.bands is None else np.ascontiguousarray(stored[..., list(self.bands)])
 
-    def _stored(self, out: np.ndarray, y: int, x: int) -> None:
-        self._fill(self._reader, out, y, x)
-
-    def _mask(self, out: np.ndarray, y: int, x: int) -> None:
-        self._fill(self._mask_reader, out, y, x)
-
-    def _fill(self, reader: SegmentReader, out: np.ndarray, y: int, x: int) -> None:
-        """The file's numbers of the window (y, x) of the upright picture, all of it inside the scene."""
-        means = self._page.meaning
-        if means.orientation == 1:
-            return reader.fill(out, y, x)
-        top, left, height, width = place(y, x, *out.shape[:2], self.shape, means.orientation)
-        lying = np.empty((height, width, out.shape[2]), out.dtype)
-        reader.fill(lying, top, left)
-        out[:] = turn(lying, means.orientation)
-        return None
-
-    def _bordered(self, y: int, x: int, height: int, width: int, fill: Callable) -> np.ndarray:
-        page = self._page.mask if fill == self._mask else self._page
-        kind = page.shape[2], page.dtype
-        return read_bordered(fill, self.shape, Window(y, x, height, width), *kind, mirrored=self.border == "reflect")
+    def _bordered(self, y: int, x: int, height: int, width: int, mask: bool = False) -> np.ndarray:
+        page, reader = (self._page.mask, self._mask_reader) if mask else (self._page, self._reader)
+        fill = partial(fill_upright, reader.fill, self.shape, self._page.meaning.orientation)
+        window, mirrored = Window(y, x, height, width), self.border == "reflect"
+        return read_bordered(fill, self.shape, window, page.shape[2], page.dtype, mirrored=mirrored)
 
     def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
         """Rows and columns inside the scene, as of an array: scene[a:b, c:d] is (b - a, d - c, C)."""

@@ -1,5 +1,7 @@
 """The eight ways a picture can lie in its file, numbered as by the tag Orientation of TIFF and EXIF; 1 is upright."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 TRANSPOSED, FROM_BELOW, FROM_RIGHT = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
@@ -21,3 +23,24 @@ def place(y: int, x: int, height: int, width: int, shape: tuple[int, ...], numbe
     if number in FROM_RIGHT:
         x = shape[1] - x - width
     return (x, y, width, height) if number in TRANSPOSED else (y, x, height, width)
+
+
+def fill_upright(
+    fill: Callable[[np.ndarray, int, int], None],
+    shape: Sequence[int],
+    orientation: int,
+    out: np.ndarray,
+    y: int,
+    x: int,
+) -> None:
+    """Write the window (y, x) of an upright picture of this shape (H, W, ...) into `out` (h, w, C).
+
+    fill(out, y, x) does it for the picture as it lies in its file.
+    """
+    if orientation == 1:
+        return fill(out, y, x)
+    top, left, height, width = place(y, x, *out.shape[:2], shape, orientation)
+    lying = np.empty((height, width, out.shape[2]), out.dtype)
+    fill(lying, top, left)
+    out[:] = turn(lying, orientation)
+    return None

@@ -5,7 +5,6 @@ from typing import Self
 
 import numpy as np
 from numpy import ndarray
-from skimage.filters import gaussian
 
 SIGMAS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0)
 
@@ -55,5 +54,7 @@ class ThresholdBaseline:
 def _smooth(images: ndarray, sigma: float) -> ndarray:
     """Grey values uint8 (n, h, w), smoothed."""
     grey = images.astype(np.float64).mean(axis=-1)
+    from skimage.filters import gaussian  # here: it takes long to import
+
     smooth = gaussian(grey, (0, sigma, sigma), mode="mirror", preserve_range=True) if sigma else grey
     return np.rint(smooth).astype(np.uint8)

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy import ndarray
 from scipy.ndimage import binary_erosion, distance_transform_edt
-from skimage.metrics import adapted_rand_error
 from torch import Tensor
 
 from compactlib.segmentation.weights import label_instances
@@ -143,6 +142,8 @@ def rand_error(pred: Mask, target: Mask) -> float:
     truth = label_instances(target)
     if truth.max() == 0 or np.bincount(truth.ravel())[1:].max() < 2:
         return math.nan
+    from skimage.metrics import adapted_rand_error  # here: it takes long to import
+
     return float(adapted_rand_error(truth, label_instances(pred))[0])
 
 

@@ -10,11 +10,17 @@ from timm.layers import to_2tuple
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from compactlib.models import unwrap
 from compactlib.raster import Window, axis_cores, blending_starts, blending_weights, mirror_indices
 from compactlib.segmentation.inference import WindowModel, attribute
-
-Side = int | tuple[int, int]  # of a square in pixels, or (height, width)
+from compactlib.segmentation.tiled_checks import (
+    Side,
+    check_numbers,
+    check_out,
+    check_scores,
+    check_side,
+    checked_window,
+    read_size,
+)
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,11 @@ def predict_tiled(
 
     on_tile: called after each batch with the tiles done and the tiles in all; what it raises ends the prediction.
     """
-    _check_numbers(tile, halo, mode, align, batch_size)
+    check_numbers(tile, halo, mode, align, batch_size)
     run = WindowModel(model, image, mean, std)
-    side, window = _read_size(tile, halo), _checked_window(window, image)
-    _check_side(model, tile, halo, mode)
-    _check_out(out, window, attribute(model, "num_classes"))
+    side, window = read_size(tile, halo), checked_window(window, image)
+    check_side(model, tile, halo, mode)
+    check_out(out, window, attribute(model, "num_classes"))
     rows, columns = tile_spans(model, image.shape, tile, halo, mode, align, window)
     tiles = product(rows, columns)
 
@@ -84,8 +90,8 @@ def predict_tiled(
             # (b, k, *side), or *tile for an unpadded model
             scores = run([Window(down.source, across.source, *side) for down, across in batch])
             if first:
-                _check_scores(scores, tile, halo, mode)
-                _check_out(out, window, scores.shape[1])
+                check_scores(scores, tile, halo, mode)
+                check_out(out, window, scores.shape[1])
                 if out is None:
                     out = np.zeros((window.height, window.width, scores.shape[1]), np.float32)
                 elif mode == "blend":
@@ -127,16 +133,10 @@ def tile_spans(
     return rows, axis(shape[1], tile_w, halo_w, window.x, window.x + window.width)
 
 
-def _read_size(tile: Side, halo: Side) -> tuple[int, int]:
-    """Height and width of what the model sees at once."""
-    (tile_h, tile_w), (halo_h, halo_w) = to_2tuple(tile), to_2tuple(halo)
-    return tile_h + 2 * halo_h, tile_w + 2 * halo_w
-
-
 def tiles_source(model: nn.Module, shape: Sequence[int], tile: Side, halo: Side, mode: str, window: Window) -> Window:
     """The part of an image of this shape that `predict_tiled(..., window=window)` reads: to load it at once."""
     spans, ends = tile_spans(model, shape, tile, halo, mode, None, window), []
-    for length, axis, side in zip(shape, spans, _read_size(tile, halo), strict=False):
+    for length, axis, side in zip(shape, spans, read_size(tile, halo), strict=False):
         pixels = mirror_indices(axis[0].source, axis[-1].source + side, length)
         ends.append((int(pixels.min()), int(pixels.max()) + 1))
     (top, bottom), (left, right) = ends
@@ -187,78 +187,3 @@ def _step(model: nn.Module, tile: int, align: int, longest: int) -> int:
             f"than one tile; use tile={align} or more"
         )
     return tile  # global attention: no step would be exact
-
-
-def _check_numbers(tile: Side, halo: Side, mode: str, align: int | None, batch_size: int | None) -> None:
-    least = {"tile": (tile, 1), "halo": (halo, 0), "align": (align, 1), "batch_size": (batch_size, 1)}
-    for name, (value, low) in least.items():
-        if value is None and name in ("align", "batch_size"):
-            continue
-        pair = isinstance(value, (tuple, list)) and len(value) == 2 and name in ("tile", "halo")
-        for number in value if pair else [value]:
-            if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < low:
-                raise ValueError(f"{name}={value!r}: expected a whole number, {low} or more")
-    if mode not in ("crop", "blend"):
-        raise ValueError(f"mode={mode!r} is unknown; choose 'crop' (exact, for unpadded models) or 'blend'")
-
-
-def _check_side(model: nn.Module, tile: Side, halo: Side, mode: str) -> None:
-    """Whether the model takes tile + 2 * halo pixels and answers for what is wanted, as far as it says so."""
-    model, side, halos = unwrap(model), _read_size(tile, halo), to_2tuple(halo)
-    margin, fixed = attribute(model, "margin"), getattr(model, "img_size", None)
-    given = f"tile={tile} and halo={halo} give the model {_words(side)}"
-    if margin and halos != (margin, margin):
-        raise ValueError(f"halo={halo}: the model loses {margin} pixels on each side of its input; use halo={margin}")
-    if margin and mode == "blend":
-        raise ValueError(
-            "mode='blend' needs a model with padding; this one loses a margin, and mode='crop' is exact for it"
-        )
-    if fixed and tuple(fixed) != side:
-        best = tuple(max(1, length - 2 * h) for length, h in zip(fixed, halos, strict=True))
-        raise ValueError(
-            f"{given}; it takes {fixed[0]} x {fixed[1]}: use tile={best[0] if best[0] == best[1] else best} with this "
-            "halo"
-        )
-    if hasattr(model, "nearest_sizes"):
-        for length, h in zip(side, halos, strict=True):
-            sizes = [size for size in model.nearest_sizes(length) if size]
-            works = [str(size - 2 * h) for size in sizes if size > 2 * h]
-            if length not in sizes:
-                raise ValueError(
-                    f"{given}, which it cannot take; the nearest tiles that work with this halo: {' and '.join(works)}"
-                )
-
-
-def _words(size: Sequence[int]) -> str:
-    return f"{size[0]} pixels a side" if size[0] == size[1] else f"{size[0]} x {size[1]} pixels"
-
-
-def _checked_window(window: Window | None, image) -> Window:
-    height, width = image.shape[:2]
-    if window is None:
-        return Window(0, 0, height, width)
-    inside = 0 <= window.y < window.y + window.height <= height and 0 <= window.x < window.x + window.width <= width
-    if not inside:
-        raise ValueError(f"{window} does not lie in the image of {height} x {width} pixels, or has no pixels")
-    return window
-
-
-def _check_out(out, window: Window, classes: int | None) -> None:
-    if out is None:
-        return
-    shape = (window.height, window.width, classes or out.shape[-1])
-    if tuple(out.shape) != shape or not str(out.dtype).startswith("float"):
-        raise ValueError(f"out is {out.dtype} {tuple(out.shape)}; expected floats {shape}")
-
-
-def _check_scores(scores: Tensor, tile: Side, halo: Side, mode: str) -> None:
-    """The first answer shows what a model that says nothing about itself does with its input."""
-    (height, width), (h, w), found = _read_size(tile, halo), to_2tuple(tile), tuple(scores.shape[2:])
-    if found == (height, width) or (found == (h, w) and mode == "crop"):
-        return
-    margin = (height - found[0]) // 2
-    hint = f"; if it has no padding, use mode='crop' and halo={margin}" if margin > 0 else ""
-    raise ValueError(
-        f"for {height} x {width} pixels the model gave scores of {found[0]} x {found[1]}; expected as many as pixels, "
-        f"or in mode 'crop' the {h} x {w} in the middle{hint}"
-    )

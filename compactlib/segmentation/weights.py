@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy import ndarray
 from scipy.ndimage import distance_transform_edt, find_objects, minimum_filter
-from skimage.measure import label
-from skimage.segmentation import relabel_sequential
 
 FAR = 8  # in sigmas: where d1 + d2 is above this, the border term is below 2e-14 w0 and left at 0
 
@@ -65,7 +63,7 @@ def cell_distances(labels: ndarray, reach: float = np.inf) -> tuple[ndarray, nda
     A pixel's own cell is at distance 0. inf where there is no such cell, or none within `reach` pixels. One distance
     transform per cell, over the cell and `reach` pixels around it; only the two smallest distances are kept.
     """
-    labels = relabel_sequential(_check(labels))[0]
+    labels = _renumbered(_check(labels))
     d1, d2 = np.full((2, *labels.shape), np.inf, np.float32)
     grow = int(min(np.ceil(reach), max(labels.shape)))
     for cell, box in enumerate(find_objects(labels), start=1):
@@ -83,10 +81,10 @@ def touching_cut(labels: ndarray) -> ndarray:
     The larger cell of two gives the pixels, so that a small one does not vanish. The paper cuts such borders before it
     computes the weights.
     """
-    sizes = np.bincount(relabel_sequential(_check(labels))[0].ravel())
+    sizes = np.bincount(_renumbered(_check(labels)).ravel())
     rank = np.empty(len(sizes), np.int64)  # 0 for the background, then cells from small to large
     rank[np.concatenate([[0], 1 + np.argsort(sizes[1:], kind="stable")])] = np.arange(len(sizes))
-    ranks = rank[relabel_sequential(labels)[0]]
+    ranks = rank[_renumbered(labels)]
     smallest = minimum_filter(np.where(ranks > 0, ranks, len(sizes)), size=3)  # smallest cell among the 3 x 3
     return np.where(smallest < ranks, 0, labels).astype(labels.dtype)
 
@@ -99,6 +97,8 @@ def label_instances(mask: ndarray, connectivity: int = 1) -> ndarray:
     mask = np.asarray(mask)
     if mask.ndim != 2 or mask.dtype.kind not in "bui":
         raise ValueError(f"mask of type {mask.dtype} and shape {mask.shape}; expected integers (H, W)")
+    from skimage.measure import label  # here: it takes long to import
+
     return label(np.where(mask == 255, 0, mask).astype(np.int64), background=0, connectivity=connectivity).astype(
         np.int32
     )
@@ -114,3 +114,10 @@ def _check(labels: ndarray) -> ndarray:
     if labels.min() < 0:
         raise ValueError(f"labels go down to {labels.min()}; expected 0 for the background and cells from 1")
     return labels
+
+
+def _renumbered(labels: ndarray) -> ndarray:
+    """`labels` with the numbers 1, 2, 3 ... in the order of theirs; 0 stays 0."""
+    from skimage.segmentation import relabel_sequential  # here: it takes long to import
+
+    return relabel_sequential(labels)[0]

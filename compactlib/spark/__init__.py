@@ -4,8 +4,6 @@ A task is a block of the scene. Its worker reads the block's window from the TIF
 only a row of facts travels back, never pixels. Workers that only cut patches load no PyTorch.
 """
 
-import importlib
-
 try:
     import pyarrow as _pyarrow  # noqa: F401  (parts are Parquet files on either engine)
     import tifffile as _tifffile  # noqa: F401
@@ -17,13 +15,15 @@ except ModuleNotFoundError as error:
 
 # Modules that share a public name are imported here, at once: imported later, by anyone, the module would take the
 # place of the function. So they import PyTorch and pyspark inside functions only.
+from compactlib.lazy import lazy
 from compactlib.spark.engine import TaskError, run_tasks
 from compactlib.spark.patchify import Patches, patchify
 from compactlib.spark.segment import Segmentation, segment
 from compactlib.spark.session import session
 
 # Imported when they are asked for: they need PyTorch.
-_LAZY = {"PatchDataset": "reading", "read_patches": "reading", "train_on_patches": "training"}
+_LAZY = dict.fromkeys(("PatchDataset", "read_patches"), "compactlib.spark.reading")
+__getattr__, __dir__ = lazy(__name__, _LAZY | {"train_on_patches": "compactlib.spark.training"})
 
 __all__ = [
     "PatchDataset",
@@ -37,15 +37,3 @@ __all__ = [
     "session",
     "train_on_patches",
 ]
-
-
-def __getattr__(name: str):
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    globals()[name] = value  # the next access finds it without this function
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from compactlib.raster.generate import write_scene
+from compactlib.datasets.drawn.generate import write_scene
 from compactlib.spark.engine import choose_engine
 from compactlib.spark.measure import Result
 from compactlib.spark.patchify import patchify

@@ -11,11 +11,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from compactlib.lab.app import drawing, offers, plan, segment
-from compactlib.lab.app.checkpoints import SHIPPED
-from compactlib.lab.app.downloads import mask_png, report
-from compactlib.lab.app.uploads import Picture
-from compactlib.raster.aerial import aerial
+from compactlib.app import drawing, offers, plan, segment
+from compactlib.app.checkpoints import SHIPPED
+from compactlib.app.downloads import mask_png, report
+from compactlib.app.uploads import Picture
+from compactlib.datasets.drawn.aerial import aerial
 
 if __name__ == "__main__":
     picture = Picture("aerial-2000", aerial(2000, 2000, seed=90_100)[0], "example")

@@ -9,9 +9,9 @@ import numpy as np
 import psutil
 import tifffile
 
+from compactlib.datasets.drawn.aerial import aerial
 from compactlib.files import atomic_open
 from compactlib.raster import mirror_indices
-from compactlib.raster.aerial import aerial
 
 DRAWN, TILE = 3000, 512
 

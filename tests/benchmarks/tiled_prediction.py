@@ -18,7 +18,7 @@ import numpy as np
 import timm
 import torch
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.segmentation import predict_tiled
 
 MEAN, STD = 0.5, 0.25

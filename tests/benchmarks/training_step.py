@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from reference import ReferenceOperations
 from tqdm import tqdm
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.models import CompactTransformer, ConvTokenizer, count_parameters
 
 

@@ -14,11 +14,11 @@ import tifffile
 from PIL import Image
 from playwright.sync_api import expect
 
-from compactlib.lab.app import offers
-from compactlib.lab.app.checkpoints import SHIPPED
+from compactlib.app import offers
+from compactlib.app.checkpoints import SHIPPED
+from compactlib.datasets.drawn.aerial import aerial
+from compactlib.datasets.drawn.generate import write_scene
 from compactlib.paths import ROOT
-from compactlib.raster.aerial import aerial
-from compactlib.raster.generate import write_scene
 from compactlib.segmentation import predict_tiled
 from tests.browser.serving import PATIENCE, free_port, served, visitors
 

@@ -10,12 +10,13 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from compactlib.lab import Paper, Result, results
-from compactlib.lab.app import serve
+from compactlib.app import serve
+from compactlib.lab import Paper, Result
+from compactlib.runs import results
 from tests.browser.serving import free_port, served, visitors
-from tests.lab.samples import record_of
+from tests.runs.samples import record_of
 
-CELL = "from compactlib.lab.board import BoardPage\nBoardPage()"
+CELL = "from compactlib.runs.board import BoardPage\nBoardPage()"
 
 
 @pytest.fixture(scope="module")

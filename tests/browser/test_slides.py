@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compactlib.lab.catalogue import notebooks
-from compactlib.lab.slides import make_deck
+from compactlib.course.slides import make_deck
+from compactlib.runs.catalogue import notebooks
 
 WIDTH, HEIGHT = 1280, 720
 LESSONS = [notebook for notebook in notebooks() if notebook.number < "90"]

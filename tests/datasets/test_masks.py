@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from compactlib.datasets import MaskSet, SegmentationData, load
 from compactlib.datasets.cards import Card, read_card
+from compactlib.datasets.drawn.aerial import AERIAL_CLASSES, aerial
+from compactlib.datasets.drawn.cells import cells
 from compactlib.datasets.images import resize_masks
 from compactlib.datasets.splitting import data_set
-from compactlib.raster.aerial import AERIAL_CLASSES, aerial
-from compactlib.raster.cells import cells
 
 RANDOM = np.random.default_rng(5)
 

@@ -9,7 +9,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.models import (
     ClassTokenPool,
     CompactTransformer,

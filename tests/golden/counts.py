@@ -9,7 +9,7 @@ from pathlib import Path
 import timm
 import torch
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.models import CompactTransformer, count_macs, count_parameters
 from tests.golden.segmentation import paper_facts
 

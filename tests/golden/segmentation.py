@@ -5,7 +5,7 @@ import torch
 from numpy import ndarray
 from torch import Tensor
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.models import UNet, count_parameters
 from compactlib.segmentation import (
     LOSSES,

@@ -8,7 +8,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.models import (
     PatchMerging,
     SwinTransformer,
@@ -18,7 +18,7 @@ from compactlib.models import (
     relative_position_index,
     shift_mask,
 )
-from compactlib.models.swin import SwinStage
+from compactlib.models.swin_stage import SwinStage
 from tests.golden.arguments import SWIN, SWIN_STAGE, SWIN_UNET, translate
 from tests.golden.cases import GoldenCase
 from tests.golden.compact import outputs_of

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 
-from compactlib.lab.catalogue import TEMPLATE, notebooks
+from compactlib.runs.catalogue import TEMPLATE, notebooks
 
 COURSE = [notebook for notebook in [*notebooks(), TEMPLATE] if notebook.is_lesson]
 LESSONS = [notebook.number for notebook in COURSE]

@@ -14,9 +14,9 @@ import torch
 from nbclient import NotebookClient
 
 from compactlib import lab
-from compactlib.lab import folders, kernel
-from compactlib.lab.parameters import ParameterError
-from tests.lab.samples import PARAMETERS, START, notebook
+from compactlib.runs import folders, kernel
+from compactlib.runs.parameters import ParameterError
+from tests.runs.samples import PARAMETERS, START, notebook
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import timm
 import torch
 from torch import nn
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 
 SWIN = dict(img_size=64, embed_dim=12, num_heads=(1, 2, 3, 4), depths=(2, 2, 2, 2))
 # title: name in timm's registry, arguments, side of a square image that the model takes

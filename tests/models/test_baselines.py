@@ -5,10 +5,10 @@ import timm
 import torch
 import torch.nn.functional as F
 
-import compactlib  # noqa: F401  (registers the models)
-from compactlib.lab.papers import load_table, paper_value
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.models import BASELINES, ResNetCifar, count_macs, count_parameters
 from compactlib.models.resnet_cifar import ResidualBlock
+from compactlib.runs.papers import load_table, paper_value
 
 ROWS = {row["Model"].split("[")[0]: row for row in load_table("cct_table_11")}
 

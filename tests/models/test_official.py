@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 
-import compactlib
+from compactlib import models
 from compactlib.models import CompactTransformer, load_imagenet, load_official, sine_position_table
 from tests.golden.cases import CLONE, GoldenCase
 
@@ -104,7 +104,7 @@ def _official_names(name: str) -> dict[str, str]:
     names = {"tokenizer.conv_layers.0.0.weight": "tokenizer.convs.0.weight", "classifier.positional_emb": "pos_embed"}
     for official, ours in (("attention_pool", "pool.score"), ("norm", "norm"), ("fc", "head")):
         names |= {f"classifier.{official}.{kind}": f"{ours}.{kind}" for kind in ("weight", "bias")}
-    for i in range(compactlib.models.VARIANTS[name]["depth"]):
+    for i in range(models.VARIANTS[name]["depth"]):
         for official, ours in layer.items():
             for kind in ("weight", "bias") if official != "self_attn.qkv" else ("weight",):
                 names[f"classifier.blocks.{i}.{official}.{kind}"] = f"blocks.{i}.{ours}.{kind}"

@@ -6,7 +6,7 @@ import torch
 from timm.models.swin_transformer import SwinTransformer as TimmSwin
 from torch import nn
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.models import (
     PatchMerging,
     SwinTransformer,

@@ -9,7 +9,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.models import (
     SEGMENTATION_VARIANTS,
     BilinearUpsample,

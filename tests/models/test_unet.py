@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.models import UNet, count_macs, count_parameters, load_official
 from tests.golden.cases import CLONE, GoldenCase
 

@@ -7,7 +7,7 @@ import pytest
 import timm
 import torch
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.models import VARIANTS, CompactTransformer, count_macs, count_parameters
 from compactlib.paths import DATA
 from tests.golden.cases import CLONE

@@ -8,8 +8,8 @@ import nbformat
 import pytest
 from nbgrader.nbgraderformat import MetadataValidator
 
-from compactlib.lab.catalogue import TEMPLATE, notebooks
 from compactlib.paths import ROOT
+from compactlib.runs.catalogue import TEMPLATE, notebooks
 
 TAGS = {"parameters", "nbval-ignore-output", "raises-exception", "solution", "check"}
 PATH = re.compile(r"(?<![\w.:/])(/(home|root|work|tmp|Users|usr|opt|mnt)/|[A-Z]:\\)")

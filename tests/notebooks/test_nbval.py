@@ -8,7 +8,7 @@ import sys
 import nbformat
 import pytest
 
-from compactlib.lab.catalogue import notebooks
+from compactlib.runs.catalogue import notebooks
 
 ENOUGH = 7  # code cells that prove the point in seconds
 

@@ -9,11 +9,10 @@ import pytest
 import tifffile
 import torch
 
-from compactlib import models
-from compactlib.lab import app
-from compactlib.lab.catalogue import TEMPLATE, notebooks
+from compactlib import app, models
 from compactlib.models import load_model, read_facts
 from compactlib.paths import NOTEBOOKS
+from compactlib.runs.catalogue import TEMPLATE, notebooks
 from compactlib.segmentation import predict_image
 from compactlib.spark import segment
 

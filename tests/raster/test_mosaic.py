@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from compactlib.raster.generate import GEO
+from compactlib.datasets.drawn.generate import GEO
 from compactlib.raster.mosaic import Mosaic, create_mosaic
 
 

@@ -8,8 +8,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
+from compactlib.app import UploadError, read_upload
 from compactlib.datasets import from_folder
-from compactlib.lab.app import UploadError, read_upload
 from compactlib.raster import PictureError, open_scene, read_picture
 
 RNG = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import timm
 import torch
 from torch import nn
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.segmentation import ThresholdBaseline, confusion, dice_loss, predict_image, predict_tiled
 
 

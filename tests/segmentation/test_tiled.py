@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import max_pool2d
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.segmentation import predict_image, predict_tiled, seam_error
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.raster import Window
 from compactlib.segmentation import predict_image, predict_tiled, tiles_source, tiling
 

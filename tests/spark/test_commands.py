@@ -14,8 +14,8 @@ import timm
 import torch
 
 from compactlib.__main__ import main
+from compactlib.datasets.drawn.aerial import aerial
 from compactlib.models import save_model
-from compactlib.raster.aerial import aerial
 from compactlib.segmentation import predict_tiled
 from compactlib.spark import patchify
 from tests.spark.folders import contents

@@ -17,7 +17,7 @@ import timm
 import torch
 from torch import nn
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib.models import save_model
 from compactlib.raster import create_mosaic, open_scene
 from compactlib.segmentation import predict_tiled

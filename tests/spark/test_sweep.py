@@ -8,8 +8,8 @@ import pyspark
 import pytest
 
 from compactlib.__main__ import main
-from compactlib.lab import sweep_engines
-from tests.lab.samples import notebook
+from compactlib.runs import sweep_engines
+from tests.runs.samples import notebook
 
 # The result follows from the parameters alone; seed 2 fails.
 CELL = """import json, pathlib

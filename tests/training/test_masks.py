@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import accuracy_score, jaccard_score, log_loss
 from torch import nn
 
-import compactlib  # noqa: F401  (registers the models)
+import compactlib.models  # noqa: F401  (registers the models)
 from compactlib import datasets
 from compactlib.datasets import MaskSet
 from compactlib.training import MaskRecipe, Recipe, evaluate, fit, load_run
