@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], dest="settings", metavar="NAME=VALUE", help="change a parameter"
     )
     run.add_argument("--timeout", type=float, metavar="MINUTES", help="stop a notebook that takes longer")
+    run.add_argument("--jobs", type=int, metavar="N", help="how many at a time (default: 2 of the smoke profile)")
     run.add_argument("--force", action="store_true", help=AGAIN)
     run.add_argument("--extend", action="store_true", help=LONGER)
     for option in ("--end-with-stdin", "--no-report"):  # for `sweep`, not for people

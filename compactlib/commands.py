@@ -15,19 +15,28 @@ def run_command(
     profile: str,
     settings: list[str],
     timeout: float | None,
+    jobs: int | None,
     force: bool,
     extend: bool,
     runs: Path | None,
     no_report: bool,
 ) -> int:
     """`run`: 0 if every notebook went through, 1 if one failed."""
-    from compactlib.runs import runner
+    from compactlib.runs import catalogue, runner
+    from compactlib.workers import cores
 
     if timeout is not None and not timeout > 0:
         raise UsageError(f"--timeout is {timeout:g} minutes, expected more than 0.")
     if force and extend:
         raise UsageError("--force begins from scratch, --extend goes on with what is there. Choose one of them.")
-    options = dict(profile=profile, settings=settings, timeout=timeout, force=force, extend=extend, runs=runs)
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs is {jobs}, expected 1 or more.")
+    at_once = jobs or (
+        min(2, cores()) if profile == catalogue.SMOKE else 1
+    )  # longer runs have the machine to themselves
+    options = dict(
+        at_once=at_once, profile=profile, settings=settings, timeout=timeout, force=force, extend=extend, runs=runs
+    )
     outcomes = runner.run_notebooks(names, **options, write_report=not no_report)
     return int(any(outcome.failure for outcome in outcomes))
 

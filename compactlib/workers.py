@@ -1,8 +1,13 @@
-"""What the processes of our pools have in common."""
+"""What processes that share the work of a machine have in common."""
 
 import multiprocessing
 import os
 import threading
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def end_with_parent() -> None:

@@ -7,6 +7,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
 from compactlib.runs.tables import Table
+from compactlib.workers import cores
 
 PACKAGES = ("torch", "torchvision", "timm", "scikit-learn", "scikit-image", "matplotlib", "papermill")
 SPARK = ("pyspark", "pyarrow", "tifffile")  # for notebooks 08 and 09 only
@@ -29,9 +30,7 @@ def report() -> Table:
         except PackageNotFoundError:
             what_for = "; only notebooks 08 and 09 need it" if package in SPARK else ""
             rows.append((package, "missing", f"run `make env` in the clone{what_for}"))
-    rows.append(
-        ("CPU cores", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()), "")
-    )
+    rows.append(("CPU cores", str(cores()), ""))
     gpu = _gpu()
     rows.append(("GPU", gpu or "none", "" if gpu else "not needed; the gpu profiles want one"))
     rows.append(("Java", *_java()))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compactlib.paths import ROOT
+from compactlib.workers import cores
 
 if TYPE_CHECKING:  # who only asks for versions does not wait for PyTorch
     import torch
@@ -51,11 +52,10 @@ def hardware(device: "torch.device") -> dict[str, str | int | None]:
 
     from compactlib.training.precision import in_bf16
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "device": device.type,
         "cpu": _cpu_model(),
-        "cores": cores,
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "bf16": in_bf16("auto", device),

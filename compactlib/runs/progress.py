@@ -16,7 +16,7 @@ def line(label: str) -> Iterator[Callable[[int, int, str], None]]:
 
     Yields a function of (cells done, cells in all, section). The clock goes on while one cell trains for hours.
     """
-    with tqdm(desc=label, total=1, disable=None, bar_format=FORMAT) as bar:
+    with tqdm(desc=label, total=1, disable=None, bar_format=FORMAT, leave=False) as bar:
         if bar.disable:
             print(f"{label}: started {datetime.now():%H:%M:%S}", flush=True)
             yield lambda done, total, section: None

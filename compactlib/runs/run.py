@@ -17,6 +17,8 @@ from compactlib.runs.results import Record, Result, ResultError
 if TYPE_CHECKING:
     import torch
 
+    from compactlib.runs.plan import Job
+
 HARMLESS = {"device", "num_workers", "run_dir"}  # parameters that change where and how fast, not what
 
 
@@ -155,3 +157,29 @@ def as_text(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(as_text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def without_results(job: "Job") -> Record:
+    """The record of a notebook that has recorded nothing."""
+    import torch
+
+    device = torch.device("cpu")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Record(
+        notebook=job.notebook.stem,
+        run=job.name,
+        profile=job.profile,
+        overrides=job.overrides,
+        parameters=job.params,
+        seed=job.params["seed"],
+        data=[],
+        results=[],
+        versions=machine.versions(),
+        code=machine.code_version(),
+        hardware=machine.hardware(device),
+        seconds=0.0,
+        peak_memory={"host_mib": None, "gpu_mib": None},
+        command=job.command,
+        started=now,
+        finished=now,
+    )

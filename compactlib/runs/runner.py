@@ -1,18 +1,24 @@
 """Running notebooks, one after another, each in its run folder: done ones are skipped, interrupted ones resumed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tqdm import tqdm
+
 from compactlib.runs import done, folders, machine, progress, results
 from compactlib.runs import extend as extending
+from compactlib.runs.at_once import as_they_end, end_kernels
 from compactlib.runs.catalogue import Notebook
 from compactlib.runs.plan import Failure, Job, plan
+from compactlib.runs.run import without_results
 from compactlib.runs.results import DASH, Record, ResultError
 from compactlib.runs.tables import Table
 from compactlib.paths import NOTEBOOKS, runs_dir
+from compactlib.workers import cores
 
 FAILED_RESULT = "result.failed.json"
 
@@ -46,6 +52,7 @@ def run_notebooks(
     runs: str | Path | None = None,
     folder: Path = NOTEBOOKS,
     write_report: bool = True,
+    at_once: int = 1,
 ) -> list[Outcome]:
     """Run notebooks (numbers, names, paths or "all") with a profile and settings `name=value`, and write the report.
 
@@ -53,42 +60,69 @@ def run_notebooks(
     where its code, parameters or library are not the same; `force` moves it aside and runs the notebook again. An
     interrupted one with the same parameters goes on in its folder. With `extend`, a new run begins with what a finished
     one of fewer epochs has trained (`extend.begin`). A notebook that fails does not stop the others.
-    Prints progress, a table and, with `write_report`, the report's path.
+    at_once: how many run at a time; they share the cores. Prints progress, a table and, with `write_report`, the
+    report's path.
     Raises UsageError or ParameterError before anything starts.
     """
     if timeout is not None and not timeout > 0:
         raise ValueError(f"timeout is {timeout} minutes, expected more than 0.")
     root = Path(runs or runs_dir()).resolve()
     jobs = plan(names, profile=profile, settings=settings, runs=root, folder=folder)
-    outcomes = []
-    for number, job in enumerate(jobs, start=1):
-        label = f"[{number}/{len(jobs)}] {job.notebook.stem} {job.name}"
-        try:
-            outcome = run_job(job, label=label, timeout=timeout and timeout * 60, force=force, extend=extend)
-        except KeyboardInterrupt:
-            if outcomes:
-                print(f"\n{summary(outcomes)}\n", flush=True)
-            raise
-        outcomes.append(outcome)
-        if outcome.failure:
-            print(f"{label}: {outcome.failure.line}\n{outcome.failure.text}\n", flush=True)
-    print(f"\n{summary(outcomes)}\n", flush=True)
+    labels = {job.folder: f"[{i}/{len(jobs)}] {job.notebook.stem} {job.name}" for i, job in enumerate(jobs, start=1)}
+    options = {"timeout": timeout and timeout * 60, "force": force, "extend": extend}
+    at_once = min(at_once, len(jobs))
+    if at_once > 1:  # each with its share of the cores: threads that wait for each other cost more than they do
+        options["env"] = {"OMP_NUM_THREADS": str(max(1, cores() // at_once))}
+    outcomes = {}
+
+    def one(job: Job) -> Outcome:
+        return run_job(job, label=labels[job.folder], **options)
+
+    # One at a time stays in this thread, where Ctrl-C interrupts the kernel itself.
+    ending = as_they_end(one, jobs, at_once, end_kernels) if at_once > 1 else (one(job) for job in jobs)
+    try:
+        with closing(ending):
+            for outcome in ending:
+                outcomes[outcome.job.folder] = outcome
+                _tell(labels[outcome.job.folder], outcome)
+    finally:
+        ordered = [outcomes[job.folder] for job in jobs if job.folder in outcomes]
+        if ordered:
+            print(f"\n{summary(ordered)}\n", flush=True)
     if write_report:
         from compactlib.runs import report
 
         print(f"Report: {report.write(root)}", flush=True)
-    return outcomes
+    return ordered
+
+
+def _tell(label: str, outcome: Outcome) -> None:
+    """How a job has ended, in a line; why, where it failed."""
+    with tqdm.external_write_mode():
+        if outcome.failure:
+            print(f"{label}: {outcome.failure.line}\n{outcome.failure.text}\n", flush=True)
+        elif outcome.status == "ok":
+            first = outcome.record.results[: int(outcome.job.notebook.is_lesson)]
+            said = [f"{outcome.seconds:.0f} s", *(f"{result.model} {result.ours()}" for result in first)]
+            print(f"{label}: ok, {', '.join(said)}", flush=True)
 
 
 def run_job(
-    job: Job, *, label: str, timeout: float | None = None, force: bool = False, extend: bool = False
+    job: Job,
+    *,
+    label: str,
+    timeout: float | None = None,
+    force: bool = False,
+    extend: bool = False,
+    env: Mapping[str, str] | None = None,
 ) -> Outcome:
-    """Run one job (see `run_notebooks`; `timeout` in seconds). Another process in the same folder is a failure."""
+    """Run one job (see `run_notebooks`; `timeout` in seconds; `env` is added to the kernel's environment). Another
+    process in the same folder is a failure."""
     began = time.monotonic()
     try:
         lock = folders.lock(job.folder, folders.RUNNER_LOCK)
         try:
-            return _run(job, label, timeout, force, extend, began)
+            return _run(job, label, timeout, force, extend, env or {}, began)
         finally:
             lock.release()
     except folders.FolderInUse as error:
@@ -102,7 +136,9 @@ def run_job(
     return Outcome(job, "failed", time.monotonic() - began, failure=Failure(line, text))
 
 
-def _run(job: Job, label: str, timeout: float | None, force: bool, extend: bool, began: float) -> Outcome:
+def _run(
+    job: Job, label: str, timeout: float | None, force: bool, extend: bool, env: Mapping[str, str], began: float
+) -> Outcome:
     """The same in a folder that is locked."""
     # Read now, not when the call was planned: in a long queue a notebook may have been edited meanwhile.
     job = replace(job, notebook=Notebook(job.notebook.path))
@@ -114,7 +150,7 @@ def _run(job: Job, label: str, timeout: float | None, force: bool, extend: bool,
         print(f"{label}: goes on from {source.name}", flush=True)
     if kept := prepare(job, fresh=force):
         print(f"{label}: the earlier run is kept in {kept.name}", flush=True)
-    failure = _execute(job, label, timeout)
+    failure = _execute(job, label, timeout, env)
     seconds = time.monotonic() - began
     if failure:
         return Outcome(job, "failed", seconds, failure=failure)
@@ -150,7 +186,7 @@ def prepare(job: Job, *, fresh: bool) -> Path | None:
     return kept
 
 
-def _execute(job: Job, label: str, timeout: float | None) -> Failure | None:
+def _execute(job: Job, label: str, timeout: float | None, env: Mapping[str, str]) -> Failure | None:
     """Execute with a line of progress; a result that was recorded before the notebook failed is set aside."""
     from compactlib.runs.execute import execute  # here: a wrong parameter does not wait for papermill
 
@@ -160,7 +196,7 @@ def _execute(job: Job, label: str, timeout: float | None) -> Failure | None:
             job.folder,
             job.values | {"run_dir": str(job.folder)},
             timeout=timeout,
-            env={"COMPACT_RUNS": str(job.folder.parents[1])},
+            env={"COMPACT_RUNS": str(job.folder.parents[1]), **env},
             progress=show,
         )
     if failure and (job.folder / results.FILE).is_file():
@@ -172,7 +208,7 @@ def _execute(job: Job, label: str, timeout: float | None) -> Failure | None:
 def _complete(job: Job, fingerprint: dict[str, str], began: float) -> Record:
     """Mark the run's record as complete. A notebook that recorded nothing gets a record without results."""
     path = job.folder / results.FILE
-    record = results.read(path) if path.is_file() else _bare(job)
+    record = results.read(path) if path.is_file() else without_results(job)
     record = replace(
         record,
         profile=job.profile,
@@ -185,39 +221,16 @@ def _complete(job: Job, fingerprint: dict[str, str], began: float) -> Record:
     return results.write(record, job.folder)
 
 
-def _bare(job: Job) -> Record:
-    import torch
-
-    device = torch.device("cpu")
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Record(
-        notebook=job.notebook.stem,
-        run=job.name,
-        profile=job.profile,
-        overrides=job.overrides,
-        parameters=job.params,
-        seed=job.params["seed"],
-        data=[],
-        results=[],
-        versions=machine.versions(),
-        code=machine.code_version(),
-        hardware=machine.hardware(device),
-        seconds=0.0,
-        peak_memory={"host_mib": None, "gpu_mib": None},
-        command=job.command,
-        started=now,
-        finished=now,
-    )
-
-
 def summary(outcomes: Sequence[Outcome]) -> Table:
-    """The table at the end of a call: one row a result, and one for a run without."""
+    """The table at the end of a call: all results of a single run; of several runs the headline of each."""
     rows = []
     for outcome in outcomes:
         status = outcome.status + (" *" if outcome.differs else "")
         front = (outcome.job.notebook.stem, outcome.job.name, status, f"{outcome.seconds:.0f}")
         found = outcome.record.results if outcome.record else []
         lines = [(f"{r.model} on {r.dataset}, {r.metric}: {r.ours()}", r.theirs()) for r in found]
+        if len(outcomes) > 1:
+            lines = lines[: int(outcome.job.notebook.is_lesson)]  # a tool's trainings are there to look at
         for line in lines or [(outcome.failure.line if outcome.failure else DASH, DASH)]:
             rows.append((*front, *line))
             front = ("", "", "", "")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from compactlib.runs.at_once import as_they_end
 from compactlib.runs.catalogue import Notebook
 from compactlib.runs.plan import Failure
 from compactlib.runs.plan import Job
@@ -36,7 +37,7 @@ def here(jobs: Sequence[Job], devices: Sequence[str], options: dict[str, Any]) -
         finally:
             free.put(device)
 
-    return _as_they_end(one, jobs, len(devices) or 1, children.stop)
+    return as_they_end(one, jobs, len(devices) or 1, children.stop)
 
 
 def on_spark(jobs: Sequence[Job], master: str | None, options: dict[str, Any]) -> Iterator[Outcome]:
@@ -63,7 +64,7 @@ def on_spark(jobs: Sequence[Job], master: str | None, options: dict[str, Any]) -
             return Outcome(job, "failed", 0.0, failure=Failure(f"its Spark task was lost ({said})", str(error)))
 
     try:
-        yield from _as_they_end(one, jobs, min(len(jobs), MOST_THREADS), context.cancelAllJobs)
+        yield from as_they_end(one, jobs, min(len(jobs), MOST_THREADS), context.cancelAllJobs)
     finally:
         if before is None:
             session.stop()
@@ -78,25 +79,6 @@ def _in_task(job: Job, *, force: bool, **options: Any) -> Outcome:
     env = {"CUDA_VISIBLE_DEVICES": ",".join(gpu.addresses)} if gpu else {}
     # Spark tries again where a worker was killed: that attempt goes on with what the first one did.
     return carry_out(job, env=env, force=force and not task.attemptNumber(), **options)
-
-
-def _as_they_end(
-    one: Callable[[Job], Outcome], jobs: Sequence[Job], threads: int, stop: Callable[[], None]
-) -> Iterator[Outcome]:
-    """one(job) for all jobs, in threads. After Ctrl-C, which reaches this thread only, none begins, and `stop` is
-    called until the others have ended."""
-    futures: list[Future] = []
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            futures += [pool.submit(one, job) for job in jobs]
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            while not all(future.done() for future in futures):
-                stop()
-                time.sleep(0.1)
-            raise
 
 
 def _running() -> Any:

@@ -66,11 +66,6 @@ def failure(text: str) -> TaskError | None:
     return TaskError(facts["sentence"], facts["task"], facts["traceback"])
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def peak_rss() -> int:
     """The most memory this process has held so far, in bytes."""
     try:

@@ -9,8 +9,8 @@ from concurrent.futures.process import BrokenProcessPool
 
 from tqdm.auto import tqdm
 
-from compactlib.spark.measure import Result, Task, TaskError, TaskFailure, cores, failure, measured
-from compactlib.workers import end_with_parent
+from compactlib.spark.measure import Result, Task, TaskError, TaskFailure, failure, measured
+from compactlib.workers import cores, end_with_parent
 
 ATTEMPTS = 4  # as many as Spark's
 

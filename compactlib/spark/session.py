@@ -16,8 +16,8 @@ from typing import IO, TYPE_CHECKING
 
 from compactlib.spark.java import OLDEST_JAVA, check_java, java_available, java_version
 from compactlib.spark.master import check_master, check_spark_home, patience
-from compactlib.spark.measure import cores
 from compactlib.spark.said import SECRET, cause, jvm_is_gone, without_py4j
+from compactlib.workers import cores
 
 __all__ = ["OLDEST_JAVA", "active_or_new", "java_available", "java_version", "jvm_log", "session"]
 

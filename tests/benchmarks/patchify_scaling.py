@@ -49,9 +49,10 @@ import numpy as np
 from patchify_tools import big_scene, cache_folder, emptied
 
 from compactlib.raster import create_mosaic
-from compactlib.spark.measure import cores, peak_rss
+from compactlib.spark.measure import peak_rss
 from compactlib.spark.on_spark import hands_of
 from compactlib.spark.scaling import simulate
+from compactlib.workers import cores
 
 PER_WORKER, DRAWS = 3, 100
 HEAD = """

@@ -13,6 +13,7 @@ import pytest
 
 from compactlib.__main__ import main
 from compactlib.runs import folders, report, results, runner
+from compactlib.workers import cores
 from tests.runs.samples import notebook
 
 COUNT = "import pathlib\nlog = pathlib.Path(run_dir) / 'starts.txt'\nlog.open('a').write('x')"
@@ -227,6 +228,54 @@ def test_a_signal_ends_the_kernel_and_leaves_nothing_half_written(tmp_path):
         with contextlib.suppress(psutil.NoSuchProcess):
             psutil.Process(int(pid.read_text())).wait(10)  # its parent has ended, so the system clears it away
         assert files(pid.parent) == ["params.yaml", "pid"]
+
+
+MEET = """\
+import os, pathlib, time
+here, there = (pathlib.Path(run_dir).parents[1] / name / "here" for name in NAMES)
+here.parent.mkdir(exist_ok=True)
+here.write_text(os.environ["OMP_NUM_THREADS"])
+end = time.monotonic() + 60
+while not there.exists() and time.monotonic() < end:
+    time.sleep(0.05)
+print(there.read_text())"""
+
+
+def two(folder, *cells):
+    names = "03_one", "04_two"
+    pairs = zip(names, (names, names[::-1]), strict=True)
+    return [
+        str(notebook(folder / f"{name}.ipynb", *(cell.replace("NAMES", repr(pair)) for cell in cells)))
+        for name, pair in pairs
+    ]
+
+
+def test_two_run_at_a_time_with_their_share_of_the_cores(tmp_path, capsys):
+    """Each waits until it sees the other."""
+    paths = two(tmp_path, MEET)
+    assert main(["run", *paths, "--runs", str(tmp_path / "runs")]) == 0  # two is what `run all` does
+    for name in ("03_one", "04_two"):
+        node = nbformat.read(tmp_path / "runs" / name / "smoke" / "notebook.ipynb", as_version=4)
+        assert node.cells[-1].outputs[0].text == f"{max(1, cores() // 2)}\n"
+    said = capsys.readouterr().out
+    assert said.count(": ok, ") == 2 and said.index("03_one    smoke") < said.index("04_two    smoke")
+
+
+def test_ctrl_c_ends_both(tmp_path):
+    paths = two(tmp_path, MEET, "import time\n(here.parent / 'busy').write_text('')\ntime.sleep(300)")
+    command = [sys.executable, "-m", "compactlib", "run", *paths, "--runs", str(tmp_path / "runs")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 120
+        while len([*tmp_path.glob("runs/*/busy")]) < 2:
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.1)
+        kernels = psutil.Process(process.pid).children(recursive=True)
+        assert len(kernels) >= 2
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "goes on" in said and "Traceback" not in said
+    assert not psutil.wait_procs(kernels, timeout=20)[1]
+    assert not [*tmp_path.glob("runs/*/smoke/notebook.ipynb")]
 
 
 def test_json_of_a_record_is_plain(first):

@@ -16,6 +16,7 @@ from compactlib.runs import folders, runner, sweep, sweep_file, sweep_run
 from compactlib.runs.catalogue import UsageError
 from compactlib.runs.plan import plan
 from compactlib.runs.results import Result
+from compactlib.runs.run import without_results
 from tests.runs.samples import notebook, profile
 
 # Does what `run` does, as seen from outside. In the data set's name: what goes wrong, once if there is a "once" in it.
@@ -43,7 +44,7 @@ if "slow" in fate:
 def stub(job, timeout):
     """A command in place of `sweep_run.command`; accuracy and time follow from the seed."""
     found = [Result(model, "digits", 0.9 + job.params["seed"] / 100) for model in ("CCT", "CVT", "ViT")]
-    record = replace(runner._bare(job), results=found, seconds=10.0, fingerprint=job.fingerprint(), complete=True)
+    record = replace(without_results(job), results=found, seconds=10.0, fingerprint=job.fingerprint(), complete=True)
     return [sys.executable, "-S", "-c", STUB, str(job.folder), record.to_json(), job.params["dataset"]]
 
 
@@ -297,9 +298,9 @@ def test_the_summary_over_seeds_is_that_of_statistics(toy):
             Result("CCT", "digits", value),
             Result("CCT", "digits", 100 * value, metric="throughput", unit="images/s"),
         ]
-        records.append(replace(runner._bare(job), results=found, seconds=10.0 + seed))
+        records.append(replace(without_results(job), results=found, seconds=10.0 + seed))
     [other] = jobs(toy("set: {lr: 0.3}"))
-    records.append(replace(runner._bare(other), results=[Result("CCT", "digits", 0.5)], seconds=7.0))
+    records.append(replace(without_results(other), results=[Result("CCT", "digits", 0.5)], seconds=7.0))
     table = sweep.summary(records)
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     assert [(row["run"], row["metric"], row["n"]) for row in rows] == [
