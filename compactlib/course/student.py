@@ -41,7 +41,7 @@ def make_course(notebooks: Sequence[Path], folder: Path) -> list[Path]:
         if target.exists():
             raise FileExistsError(f"{target} is there already, perhaps with somebody's answers; move it away first")
     if not (folder / CONFIG).exists():
-        atomic_write(folder / CONFIG, files("compactlib.lab").joinpath(CONFIG).read_text(encoding="utf-8"))
+        atomic_write(folder / CONFIG, files("compactlib.course").joinpath(CONFIG).read_text(encoding="utf-8"))
     nbgrader = open_course(folder)
     for path in tqdm(notebooks, "student's copies", disable=None):
         node = nbformat.read(path, as_version=4)

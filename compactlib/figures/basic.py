@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython import get_ipython
+from IPython.core.pylabtools import print_figure, retina_figure
 from matplotlib.figure import Figure
-from matplotlib_inline.backend_inline import set_matplotlib_formats
+from matplotlib_inline.backend_inline import configure_inline_support
 
 if TYPE_CHECKING:
     from compactlib.runs.evidence import Evidence
@@ -19,11 +20,12 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 SMALL = "COMPACT_SMALL_PICTURES"  # environment variable
+LONGEST = 400  # characters of an alternative text
 IN_NOTEBOOK = ("inline", "ipympl", "widget", "nbagg")  # matplotlib's backends that draw there
 
 # matplotlib's settings for a room: type that the back row can read, and small files.
 STYLE = {
-    "figure.dpi": 72, "savefig.dpi": 72, "figure.figsize": (9, 4), "figure.constrained_layout.use": True,
+    "figure.dpi": 100, "savefig.dpi": 100, "figure.figsize": (9, 4), "figure.constrained_layout.use": True,
     "font.size": 15, "axes.titlesize": 16, "axes.labelsize": 15, "legend.fontsize": 14, "lines.linewidth": 2.5,
     "axes.spines.top": False, "axes.spines.right": False, "image.interpolation": "nearest",
     "axes.prop_cycle": plt.cycler(color=COLOURS),
@@ -41,8 +43,31 @@ def style() -> None:
     if hasattr(shell, "kernel") and not any(name in plt.get_backend().lower() for name in IN_NOTEBOOK):
         shell.run_line_magic("matplotlib", "inline")
     plt.rcParams.update(STYLE)
-    if shell is not None and not os.environ.get(SMALL):
-        set_matplotlib_formats("retina")
+    if shell is not None:
+        configure_inline_support(shell, plt.get_backend())  # now, or the first figure would undo the next line
+        shell.display_formatter.formatters["image/png"].for_type(Figure, _with_words)
+
+
+def words(figure: Figure) -> str:
+    """Alternative text: what a figure shows, by its titles, axes and legends."""
+    axes = [axis for axis in figure.axes if axis.has_data() and axis.get_label() != "<colorbar>"]
+    said = []
+    for axis in axes:
+        sides = [text.replace("\n", " ") for text in (axis.get_ylabel(), axis.get_xlabel()) if text]
+        said += [text for text in (axis.get_title().replace("\n", " "), " against ".join(sides)) if text]
+        if legend := axis.get_legend():
+            said.append("with " + ", ".join(text.get_text() for text in legend.texts))
+    kind = "picture" if axes and all(axis.images for axis in axes) else "chart"
+    count = f"{len(axes)} {kind}s" if len(axes) > 1 else f"A {kind}"
+    return ": ".join(filter(None, [count, "; ".join(dict.fromkeys(said))]))[:LONGEST]
+
+
+def _with_words(figure: Figure) -> tuple[bytes | str, dict]:
+    """A figure as a notebook stores it, with its alternative text."""
+    if os.environ.get(SMALL):
+        return print_figure(figure, "png"), {"alt": words(figure)}
+    data, size = retina_figure(figure)
+    return data, {**size, "alt": words(figure)}
 
 
 def images(pictures: Sequence[np.ndarray], titles: Sequence[str] = (), columns: int = 8, size: float = 1.5) -> Figure:
@@ -125,7 +150,7 @@ def evidence(found: "Evidence") -> Figure:
         axis.plot(scale * row.mean, place, "|", color="black", markersize=22, markeredgewidth=2.5)
     names = [f"{row.name}\n(baseline)" if row.baseline else row.name for row in found.rows]
     axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-    axis.set_xlabel(f"{found.metric} ({unit}): each run, mean and 95 % interval" if unit else found.metric)
+    axis.set_xlabel(f"{found.metric}{f' ({unit})' if unit else ''}: each run, mean and 95 % interval")
     axis.grid(axis="x", alpha=0.3)
     return figure
 

@@ -26,8 +26,8 @@ def class_ids(
         known = (labels >= 0) & (labels <= IGNORE) & (labels == np.floor(labels))
         if not known.all():
             raise ValueError(
-                f"{name} has {_some(labels[~known])}; expected class ids, whole numbers from 0 to 255 (255: unknown). "
-                "Give values={number in the file: class id, ...}"
+                f"{name} holds {_some(labels[~known])}; expected ids, whole numbers from 0 to 255 (255: unknown). Give "
+                "values={number in the file: class id, ...}"
             )
         return labels.astype(np.uint8)
     if labels.dtype in (np.uint8, np.uint16):  # a table is much faster than sorting
@@ -39,7 +39,7 @@ def class_ids(
     known = np.isin(numbers, list(values))
     if not known[found].all():
         raise ValueError(
-            f"{name} has {_some(numbers[found & ~known])}, which values={dict(values)} does not name; give each "
+            f"{name} holds {_some(numbers[found & ~known])}, which values={dict(values)} does not name; give each "
             "number that the mask has a class id, or 255 for unknown"
         )
     ids = np.array([values.get(number, IGNORE) for number in numbers.tolist()], np.uint8)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from statistics import variance
 from typing import Any
 
 from compactlib.documents import read_json
@@ -110,14 +111,15 @@ class Evidence:
         from scipy import stats
 
         a, b = self[one], self[other]
-        difference = a.mean - b.mean
-        scale, unit = (100, "points") if self.unit == "fraction" else (1, self.unit)
-        if len(set(a.values)) == len(set(b.values)) == 1:
-            low = high = difference  # no spread at all
-        else:
-            found = stats.ttest_ind(a.values, b.values, equal_var=False).confidence_interval(LEVEL)
-            low, high = float(found.low), float(found.high)
-        size = f"{scale * difference:+.1f} {unit}, 95 % interval {scale * low:+.1f} to {scale * high:+.1f}"
+        difference, half = a.mean - b.mean, 0.0
+        spread = [variance(row.values) / len(row.values) if len(row.values) > 1 else 0.0 for row in (a, b)]
+        if total := sum(spread):  # Welch's degrees of freedom; without any spread the difference is exact
+            parts = [s**2 / (len(row.values) - 1) for s, row in zip(spread, (a, b), strict=True) if s]
+            half = float(stats.t.ppf((1 + LEVEL) / 2, total**2 / sum(parts))) * math.sqrt(total)
+        low, high = difference - half, difference + half
+        unit = "points" if self.unit == "fraction" else self.unit
+        numbers = [self._number(value, "+") for value in (difference, low, high)]
+        size = f"{' '.join(filter(None, [numbers[0], unit]))}, 95 % interval {numbers[1]} to {numbers[2]}"
         size += f"; {len(a.values)} and {len(b.values)} runs"
         if low <= 0 <= high:
             return f"{one} against {other}: no difference seen ({size})."
@@ -125,22 +127,23 @@ class Evidence:
 
     def table(self) -> Table:
         """A row for each method: mean, interval, runs."""
-        scale = 100 if self.unit == "fraction" else 1
         rows = []
         for row in self.rows:
-            low, high = row.interval()
-            values = ", ".join(f"{scale * value:.1f}" for value in row.values)
+            low, high = map(self._number, row.interval())
             name = f"{row.name} (baseline)" if row.baseline else row.name
-            mean, between = f"{scale * row.mean:.1f}", f"{scale * low:.1f} to {scale * high:.1f}"
-            rows.append((name, mean, between, str(len(row.values)), values))
+            each = ", ".join(map(self._number, row.values))
+            rows.append((name, self._number(row.mean), f"{low} to {high}", str(len(row.values)), each))
         unit = "%" if self.unit == "fraction" else self.unit
-        columns = ("method", f"{self.metric} ({unit})", "95 % interval", "runs", "each run")
+        columns = ("method", f"{self.metric} ({unit})" if unit else self.metric, "95 % interval", "runs", "each run")
         sets = "; ".join(f"{one['name']} ({one.get('source', '?')}, checksum {one['checksum']})" for one in self.data)
         note = (
             f"{self.question} Data: {sets}. Settings chosen on: {self.selection}. {self.minutes:.0f} minutes on "
             f"{self.hardware.get('cpu', '?')}. Repeat it: {self.command}"
         )
         return Table(columns, tuple(rows), numeric=columns[1:4], note=note)
+
+    def _number(self, value: float, sign: str = "") -> str:
+        return f"{100 * value:{sign}.1f}" if self.unit == "fraction" else f"{value:{sign}.3f}"
 
     def __str__(self) -> str:
         return str(self.table())

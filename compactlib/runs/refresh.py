@@ -20,9 +20,9 @@ from compactlib.runs.terminal import plain
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 VOLATILE = ("execution", "papermill", "ExecuteTime", "scrolled", "trusted")
-LIMIT = 150_000  # bytes; a notebook in the repository stays under it
+LIMIT = 500_000  # bytes; a notebook in the repository stays under it
 # Colours of a PNG and quality of a JPEG; the best that is small enough is taken.
-QUALITIES = ((128, 85), (64, 75), (32, 65), (24, 50), (24, 40), (24, 30), (24, 20), (24, 15), (16, 12), (16, 10))
+QUALITIES = ((256, 95), (256, 90), (128, 85), (64, 75), (32, 65), (24, 50))
 
 
 class RefreshError(RuntimeError):
@@ -102,6 +102,9 @@ def shrink(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
             data |= dict([min(_png(picture, colours), _jpeg(picture, quality), key=lambda pair: len(pair[1]))])
         if len(nbformat.writes(node).encode()) < LIMIT:
             break
+    for output in outputs:  # the alternative text goes with its picture
+        if "image/jpeg" in output.get("data", {}) and "image/png" in output.metadata:
+            output.metadata["image/jpeg"] = output.metadata.pop("image/png")
     return node
 
 

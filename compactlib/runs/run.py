@@ -61,11 +61,14 @@ class Run:
         """Device, processor, cores and threads in a line, for a cell whose output is not compared."""
         return machine.hardware_line(machine.hardware(self.device))
 
-    def record(self, found: Result | Mapping | Iterable[Result | Mapping], *, data: Any) -> Record:
+    def record(
+        self, found: Result | Mapping | Iterable[Result | Mapping], *, data: Any, headline: str = ""
+    ) -> Record:
         """Write `result.json` and return the record, which shows itself as a table beside the paper's numbers.
 
         `found` is one result or several (`lab.Result`, or a dict of its fields). `data` says on what: the ImageData,
-        its card, a dict, a text, or a list of those. A second call replaces the first. Raises ResultError.
+        its card, a dict, a text, or a list of those. The results of the model `headline` come first, if there are any:
+        the first result stands for the run where there is a line for each. A second call replaces the first. Raises ResultError.
         """
         several = [found] if isinstance(found, (Result, Mapping)) else list(found)
         if not several:
@@ -81,7 +84,7 @@ class Run:
             parameters=self.params,
             seed=self.seed,
             data=described,
-            results=checked,
+            results=sorted(checked, key=lambda result: result.model != headline),
             versions=machine.versions(),
             code=machine.code_version(),
             hardware=machine.hardware(self.device),

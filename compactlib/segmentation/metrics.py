@@ -68,8 +68,6 @@ def confusion(pred: Mask, target: Mask, num_classes: int) -> Tensor:
     Tensors stay on their device. Counts of batches may be added. ValueError for numbers that are no class ids: floats
     (probabilities have to be made classes first), and ids outside 0 to k - 1.
     """
-    from torchmetrics.functional.classification import multiclass_confusion_matrix  # here: it takes seconds to import
-
     pred, target = (  # a tensor cannot look at an array from behind, as a flipped one does
         torch.as_tensor(ids) if isinstance(ids, Tensor) else torch.from_numpy(np.ascontiguousarray(ids))
         for ids in (pred, target)
@@ -89,11 +87,8 @@ def confusion(pred: Mask, target: Mask, num_classes: int) -> Tensor:
         if outside.any():
             wrong = ids[outside].unique().tolist()[:5]
             raise ValueError(f"the {name} has the class ids {wrong}; expected 0 to {num_classes - 1}")
-    # Ignored pixels leave the prediction, too, so that whatever stands there does not matter.
-    pred = pred.where(counted, 0)
-    return multiclass_confusion_matrix(
-        pred, target, num_classes, ignore_index=255 if num_classes <= 255 else None, validate_args=False
-    )
+    pairs = target[counted] * num_classes + pred[counted]
+    return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def class_iou(confusion: Mask) -> ndarray:

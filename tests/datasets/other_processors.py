@@ -7,27 +7,21 @@ import sys
 
 import numpy as np
 
-from compactlib.paths import ROOT
-
-# The packages are stood in for by empty ones with their folder: only the module that draws is imported, not PyTorch.
 CODE = """
-import hashlib, importlib, json, sys, types
-for package in ("compactlib", "compactlib.raster"):
-    sys.modules[package] = types.ModuleType(package)
-    sys.modules[package].__path__ = [{root!r} + "/" + package.replace(".", "/")]
-draw = getattr(importlib.import_module("compactlib.raster.{name}"), "{name}")
+import hashlib, importlib, json
+draw = getattr(importlib.import_module("compactlib.datasets.drawn.{name}"), "{name}")
 digest = lambda array: hashlib.sha256(array.tobytes()).hexdigest()[:32]
 print(json.dumps([[digest(array) for array in draw(*arguments)] for arguments in {arguments}]))
 """
 
 
 def checksums_without(name: str, arguments: list[tuple]) -> list[list[str]]:
-    """The checksums of what compactlib.raster.<name>.<name> returns for each of `arguments`, in a process whose NumPy
+    """The checksums of what the drawing of this name returns for each of `arguments`, in a process whose NumPy
     uses its baseline instructions only (no AVX, no fused multiply-add)."""
     umath = (np._core if hasattr(np, "_core") else np.core)._multiarray_umath
     chosen = [feature for feature in umath.__cpu_dispatch__ if umath.__cpu_features__.get(feature)]
     environment = os.environ | {"NPY_DISABLE_CPU_FEATURES": " ".join(chosen)}
-    code = CODE.format(root=str(ROOT), name=name, arguments=arguments)
+    code = CODE.format(name=name, arguments=arguments)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

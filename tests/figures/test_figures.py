@@ -64,4 +64,12 @@ def test_a_backend_of_the_environment_costs_a_notebook_no_picture(backend):
     node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     manager = kernel.manager_class({"MPLBACKEND": backend})
     NotebookClient(node, kernel_name="python3", kernel_manager_class=manager, timeout=120).execute()
-    assert ["image/png" in output.get("data", {}) for cell in node.cells for output in cell.outputs] == [True]
+    [output] = [output for cell in node.cells for output in cell.outputs]
+    assert "image/png" in output.data and output.metadata["image/png"]["alt"] == "A chart"
+
+
+def test_a_picture_says_in_words_what_it_shows():
+    history = [{"epoch": n, "train_loss": 1 / n, "val_accuracy": 0.5} for n in (1, 2)]
+    said = figures.words(figures.curves({"CCT": history, "CVT": history}))
+    assert said == "2 charts: training loss against epoch; with CCT, CVT; validation accuracy (%) against epoch"
+    assert figures.words(figures.images([np.zeros((4, 4))] * 3, ["a", "b", "a"])) == "3 pictures: a; b"

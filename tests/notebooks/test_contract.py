@@ -50,7 +50,14 @@ def test_tags_are_known(notebook):
 
 def test_is_valid_and_small(notebook):
     nbformat.validate(notebook.node)
-    assert notebook.path.stat().st_size < 150_000
+    assert notebook.path.stat().st_size < 500_000
+
+
+def test_every_picture_says_in_words_what_it_shows(notebook):
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            for kind in {"image/png", "image/jpeg"} & {*output.get("data", {})}:
+                assert len(output.metadata.get(kind, {}).get("alt", "")) > 6, cell.source.splitlines()[-1]
 
 
 def test_was_executed_in_order(notebook):

@@ -12,7 +12,7 @@ import torch
 
 from compactlib.__main__ import main
 from compactlib.paths import NOTEBOOKS, ROOT
-from compactlib.runs import folders, runner, sweep, sweep_file, sweep_run
+from compactlib.runs import folders, report, runner, sweep, sweep_file, sweep_run
 from compactlib.runs.catalogue import UsageError
 from compactlib.runs.plan import plan
 from compactlib.runs.results import Result
@@ -52,7 +52,7 @@ def stub(job, timeout):
 def toy(tmp_path, monkeypatch):
     """A folder with a notebook and its profile; writes a sweep's file and returns its path."""
     monkeypatch.setattr(sweep_run, "command", stub)
-    monkeypatch.setattr(sweep.report, "write", lambda runs: runs / "report.html")  # the stub's notebooks are none
+    monkeypatch.setattr(report, "write", lambda runs: runs / "report.html")  # the stub's notebooks are none
     path = notebook(tmp_path / "03_toy.ipynb", "1")
     profile(tmp_path, "03_toy-cpu", "lr: 0.5\n")
 
