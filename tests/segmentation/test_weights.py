@@ -106,3 +106,9 @@ def test_balanced_class_weights_are_those_of_scikit_learn():
     np.testing.assert_allclose(balanced_class_weights(np.bincount(labels)), theirs)
     with pytest.raises(ValueError, match="class 1"):
         balanced_class_weights([3, 0, 5])
+
+
+@pytest.mark.parametrize("mask", [np.ones((4, 4)), np.ones((4, 4), np.float16), np.ones((4, 4, 1), np.uint8)])
+def test_only_class_ids_of_one_picture_have_instances(mask):
+    with pytest.raises(ValueError, match=str(mask.dtype)):
+        label_instances(mask)
