@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from html import escape
 from pathlib import Path
 
@@ -47,13 +47,7 @@ def guarded(method: Callable) -> Callable:
     @wraps(method)
     def safe(self, *args):
         with self.lock:
-            try:
-                return method(self, *args)
-            except (UploadError, ModelError) as error:
-                self.say(str(error), error=True)
-            except Exception as error:  # the page has to live on
-                to_console()
-                self.say(f"That did not work ({type(error).__name__}). Try again, or choose another.", error=True)
+            self._attempt(partial(method, self, *args))
 
     return safe
 
@@ -240,7 +234,8 @@ class Page:
         except MemoryError:
             self.say("There is not enough memory for that: take a smaller picture or smaller patches.", error=True)
         except Exception as error:  # the page has to live on
-            self.say(f"That did not work ({type(error).__name__}: {str(error)[:300]}). Try again.", error=True)
+            to_console()
+            self.say(f"That did not work ({type(error).__name__}). Try again, or choose another.", error=True)
 
     def _chosen(self) -> list[str]:
         """Labels of the one or two models that are chosen."""
