@@ -27,6 +27,7 @@ FAMILIES = {
     "swin_unet_base": "Swin-Unet",
 }
 NO_MASKS = {*VARIANTS, *(name for name, (kind, _) in SEGMENTATION_VARIANTS.items() if kind not in (UNet, SwinUnet))}
+CLASSIFIER = "classification"  # a task: one class for all that it sees, which makes a coarse mask
 SPARES = ("previous.safetensors", "damaged.safetensors")  # of a training, beside its best and its last weights
 
 
@@ -86,8 +87,9 @@ class Offer:
 def offers(runs: Path | None = None) -> list[Offer]:
     """Shipped models first, then those below `runs` (default: the folder of all runs), newest first.
 
-    Only what `save_model` or a training (its best and its last weights) wrote is listed, and no classifiers. Damaged
-    files are passed over, and nothing else than safetensors is opened: no pickle.
+    Only what `save_model` or a training (its best and its last weights) wrote is listed; of classifiers, which give a
+    class to a whole patch, those of a training. Damaged files are passed over, and nothing else than safetensors is
+    opened: no pickle.
     """
     runs = Path(runs or runs_dir())
     shipped = {path.stem: path for path in SHIPPED.glob("*.safetensors")}
@@ -146,6 +148,6 @@ def _facts(path: Path) -> dict[str, Any] | None:
     if not timm.models.is_model(name) or arguments.get("features_only"):
         return None
     if "task" in facts:  # a training says what it was for
-        return facts if facts["task"] == "segmentation" else None
+        return facts if facts["task"] in ("segmentation", CLASSIFIER) else None
     masks = name in SEGMENTATION_VARIANTS or ("num_classes" in arguments and "classes" in facts)
     return facts if masks and name not in NO_MASKS else None

@@ -3,13 +3,13 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from compactlib.app.checkpoints import ModelError, Offer
+from compactlib.app.checkpoints import CLASSIFIER, ModelError, Offer
 from compactlib.app.uploads import Picture
 from compactlib.raster.missing import LoadedImage
 from compactlib.segmentation import predict_tiled, tiling
@@ -136,6 +136,9 @@ def segment(
             raise Stopped
         on_tile(done, total)
 
+    if offer.facts.get("task") == CLASSIFIER:
+        said = "This model was trained to name one class for a whole patch: the mask is as coarse as the patches are."
+        cut = replace(cut, remarks=(*cut.remarks, said))
     pixels, options = picture.pixels, dict(mean=offer.mean, std=offer.std, on_tile=tick)
     if pixels.shape[2] == 1 and getattr(model, "repeats_grey", False) and np.size(offer.mean) == 3:
         pixels = np.broadcast_to(pixels, (height, width, 3))  # as the model would do, and before mean and std

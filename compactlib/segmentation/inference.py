@@ -56,7 +56,10 @@ class WindowModel:
                 unknown = torch.from_numpy(missing).to(self.device)[None]
                 unknown = unknown | ~picture.isfinite() if values.dtype.kind == "f" else unknown
                 picture.masked_fill_(unknown, 0)
-        return check_answer(self.run(x.to(self.dtype)), len(x)).float().cpu()
+        scores = self.run(x.to(self.dtype))
+        if isinstance(scores, Tensor) and tuple(scores.shape) == (len(x), attribute(self.model, "num_classes")):
+            scores = scores[:, :, None, None].expand(-1, -1, *x.shape[2:])  # a classifier: one class for all of it
+        return check_answer(scores, len(x)).float().cpu()
 
     def _per_channel(self, mean, std, channels: int) -> tuple[Tensor, Tensor] | tuple[None, None]:
         if (mean is None) != (std is None):

@@ -78,3 +78,17 @@ def test_the_baseline_smooths_where_noise_hides_the_classes():
 def test_an_image_below_the_smallest_size_is_mirrored_up_to_it():
     model = timm.create_model("unet", in_chans=1, width=4, norm="instance")  # takes 32 pixels and more
     assert predict_image(model, np.zeros((10, 50, 1), np.uint8)).shape == (10, 50, 2)
+
+
+def test_a_classifier_gives_its_class_to_all_that_it_sees():
+    """CCT on patches of 8 x 8 pixels that do not overlap: the mask has the class of each patch."""
+    torch.manual_seed(0)
+    model = timm.create_model("cct_2_3x2_32", img_size=8, in_chans=1, num_classes=3, embed_dim=16).eval()
+    image = np.random.default_rng(0).integers(0, 256, (24, 16, 1), np.uint8)
+    scores = predict_tiled(model, image, 8, 0, "blend", mean=0.5, std=0.25)
+    for y in range(0, 24, 8):
+        for x in range(0, 16, 8):
+            patch = torch.from_numpy(image[y : y + 8, x : x + 8, 0] / 255).float()[None, None]
+            with torch.no_grad():
+                (expected,) = model((patch - 0.5) / 0.25)
+            np.testing.assert_allclose(scores[y : y + 8, x : x + 8], np.broadcast_to(expected, (8, 8, 3)), atol=1e-5)
