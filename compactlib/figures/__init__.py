@@ -13,8 +13,10 @@ from compactlib.figures.basic import (
     images,
     matrix,
     patches,
+    plt,
     predictions,
     style,
+    words,
 )
 
 __all__ = [
@@ -30,6 +32,8 @@ __all__ = [
     "images",
     "matrix",
     "patches",
+    "plt",
     "predictions",
     "style",
+    "words",
 ]
