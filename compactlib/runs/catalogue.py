@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compactlib.documents import YAML_BYTES, DocumentError, read_bytes, read_yaml
+from compactlib.paths import NOTEBOOKS
 from compactlib.runs import parameters
 from compactlib.runs.parameters import Parameter, ParameterError
-from compactlib.paths import NOTEBOOKS
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -1,6 +1,5 @@
 """Is this machine ready for the course?"""
 
-import os
 import platform
 import shutil
 import subprocess

@@ -14,9 +14,9 @@ from typing import Any
 
 from compactlib.documents import read_json
 from compactlib.files import atomic_write
+from compactlib.paths import DATA
 from compactlib.runs.results import Record
 from compactlib.runs.tables import Table
-from compactlib.paths import DATA
 
 FOLDER = DATA / "results" / "evidence"
 LEAST = 3  # runs of a row that is learned

@@ -1,6 +1,5 @@
 """What a run has to remember about the machine, the code and the libraries that made it."""
 
-import os
 import platform
 import shutil
 import subprocess

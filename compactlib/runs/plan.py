@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from compactlib.paths import NOTEBOOKS, ROOT
 from compactlib.runs import catalogue, folders, parameters
 from compactlib.runs.catalogue import SMOKE, Notebook, UsageError
 from compactlib.runs.parameters import ParameterError
 from compactlib.runs.run import as_text, command
-from compactlib.paths import NOTEBOOKS, ROOT
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKerne
 from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
 from PIL import Image
 
-from compactlib.files import atomic_write
 from compactlib.figures import basic as figures
+from compactlib.files import atomic_write
 from compactlib.runs import grading, kernel
 from compactlib.runs.catalogue import Notebook
 from compactlib.runs.terminal import plain

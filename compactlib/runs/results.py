@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from compactlib import schemas
 from compactlib.documents import DocumentError, read_json
 from compactlib.files import atomic_write
-from compactlib import schemas
 from compactlib.runs.folders import RESULT as FILE
 from compactlib.runs.papers import DATASETS, Paper
 from compactlib.runs.tables import Table

@@ -61,9 +61,7 @@ class Run:
         """Device, processor, cores and threads in a line, for a cell whose output is not compared."""
         return machine.hardware_line(machine.hardware(self.device))
 
-    def record(
-        self, found: Result | Mapping | Iterable[Result | Mapping], *, data: Any, headline: str = ""
-    ) -> Record:
+    def record(self, found: Result | Mapping | Iterable[Result | Mapping], *, data: Any, headline: str = "") -> Record:
         """Write `result.json` and return the record, which shows itself as a table beside the paper's numbers.
 
         `found` is one result or several (`lab.Result`, or a dict of its fields). `data` says on what: the ImageData,

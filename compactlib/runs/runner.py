@@ -4,20 +4,19 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tqdm import tqdm
 
-from compactlib.runs import done, folders, machine, progress, results
+from compactlib.paths import NOTEBOOKS, runs_dir
+from compactlib.runs import done, folders, progress, results
 from compactlib.runs import extend as extending
 from compactlib.runs.at_once import as_they_end, end_kernels
 from compactlib.runs.catalogue import Notebook
 from compactlib.runs.plan import Failure, Job, plan
-from compactlib.runs.run import without_results
 from compactlib.runs.results import DASH, Record, ResultError
+from compactlib.runs.run import without_results
 from compactlib.runs.tables import Table
-from compactlib.paths import NOTEBOOKS, runs_dir
 from compactlib.workers import cores
 
 FAILED_RESULT = "result.failed.json"

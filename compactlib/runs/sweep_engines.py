@@ -2,17 +2,14 @@
 
 import queue
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from compactlib.runs.at_once import as_they_end
 from compactlib.runs.catalogue import Notebook
-from compactlib.runs.plan import Failure
-from compactlib.runs.plan import Job
+from compactlib.runs.plan import Failure, Job
 from compactlib.runs.runner import Outcome
 from compactlib.runs.sweep_run import Children, carry_out
 

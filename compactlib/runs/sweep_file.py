@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Any
 
 from compactlib.documents import DocumentError, read_yaml
+from compactlib.paths import NOTEBOOKS
 from compactlib.runs import catalogue, evidence, parameters
 from compactlib.runs.catalogue import RESERVED, SMOKE, Notebook, UsageError
 from compactlib.runs.parameters import Parameter, ParameterError
 from compactlib.runs.plan import Job, run_name
 from compactlib.runs.run import as_text
 from compactlib.runs.terminal import short
-from compactlib.paths import NOTEBOOKS
 
 KEYS = ("notebook", "profile", "set", "grid", "runs", "evidence")
 MOST_RUNS = 10_000  # of one file

@@ -13,13 +13,12 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from compactlib.paths import NOTEBOOKS, ROOT
 from compactlib.runs import folders, results, runner
 from compactlib.runs.catalogue import Notebook
-from compactlib.runs.plan import Failure
-from compactlib.runs.plan import Job
+from compactlib.runs.plan import Failure, Job
 from compactlib.runs.run import as_text
 from compactlib.runs.runner import Outcome
-from compactlib.paths import NOTEBOOKS, ROOT
 
 LOG = "sweep.log"
 PATIENCE = 20  # seconds for a process to leave the folder: one whose parent was killed is just ending

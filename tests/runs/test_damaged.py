@@ -8,15 +8,15 @@ from dataclasses import asdict, fields
 import nbformat
 import pytest
 
+from compactlib import schemas
 from compactlib.__main__ import main
 from compactlib.documents import DocumentError
 from compactlib.lab import Paper, Result
-from compactlib import schemas
 from compactlib.runs import board, report, results
-from compactlib.training import ablation
 from compactlib.runs.board import pictures as figures
 from compactlib.runs.folders import write_params
 from compactlib.runs.results import Record
+from compactlib.training import ablation
 from tests.runs.samples import record_of
 
 PAPER = Paper("cct_table_11", "CCT-7/3x1", "C-10")

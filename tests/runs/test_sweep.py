@@ -12,7 +12,7 @@ import torch
 
 from compactlib.__main__ import main
 from compactlib.paths import NOTEBOOKS, ROOT
-from compactlib.runs import folders, report, runner, sweep, sweep_file, sweep_run
+from compactlib.runs import folders, report, sweep, sweep_file, sweep_run
 from compactlib.runs.catalogue import UsageError
 from compactlib.runs.plan import plan
 from compactlib.runs.results import Result

@@ -8,15 +8,15 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from compactlib.figures.basic import STYLE
+from compactlib.paths import runs_dir
 from compactlib.runs.board import pictures as figures
-from compactlib.runs.board.talk import as_png, export
 from compactlib.runs.board.records import COMMITTED, collect, select, table_of, told
 from compactlib.runs.board.tables import paper_tables, whole_table
-from compactlib.figures.basic import STYLE
+from compactlib.runs.board.talk import as_png, export
 from compactlib.runs.papers import table_names
 from compactlib.runs.results import Record
 from compactlib.runs.tables import Table
-from compactlib.paths import runs_dir
 
 ALL = "all"
 DPI = 100  # of the pictures on the page

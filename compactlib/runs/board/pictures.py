@@ -12,15 +12,15 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from compactlib.documents import DocumentError, read_bytes
 from compactlib import schemas
-from compactlib.training.ablation import DONE as TRIAL
-from compactlib.training.ablation import read_trial
+from compactlib.documents import DocumentError, read_bytes
 from compactlib.figures.basic import COLOURS
+from compactlib.figures.scatter import SIZE, Point, cost_axis, draw_points, name_points
 from compactlib.runs.papers import first_number, load_table
 from compactlib.runs.results import FILE, Record, Result
-from compactlib.figures.scatter import SIZE, Point, cost_axis, draw_points, name_points
 from compactlib.runs.tables import flat
+from compactlib.training.ablation import DONE as TRIAL
+from compactlib.training.ablation import read_trial
 
 Rows = Sequence[Mapping[str, float]]
 FAMILIES = ("ViT-Lite", "CVT", "CCT")  # they have the same colours in every picture

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from compactlib.paths import DATA, runs_dir
 from compactlib.runs import folders, results
 from compactlib.runs.results import Record, Result, ResultError
 from compactlib.runs.tables import Table
-from compactlib.paths import DATA, runs_dir
 
 COMMITTED = DATA / "results"  # records of long runs that come with the project
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from compactlib.figures.basic import STYLE
 from compactlib.files import atomic_write
 from compactlib.runs.board import pictures as figures
 from compactlib.runs.board.records import table_of
 from compactlib.runs.board.tables import paper_tables
-from compactlib.figures.basic import STYLE
 from compactlib.runs.results import Record
 
 DPI = 200  # a picture of 9 inches fills a slide of 1,800 pixels
