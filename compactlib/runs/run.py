@@ -66,7 +66,8 @@ class Run:
 
         `found` is one result or several (`lab.Result`, or a dict of its fields). `data` says on what: the ImageData,
         its card, a dict, a text, or a list of those. The results of the model `headline` come first, if there are any:
-        the first result stands for the run where there is a line for each. A second call replaces the first. Raises ResultError.
+        the first result stands for the run where there is a line for each. A second call replaces the first. Raises
+        ResultError.
         """
         several = [found] if isinstance(found, (Result, Mapping)) else list(found)
         if not several:
