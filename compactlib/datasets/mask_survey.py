@@ -15,7 +15,7 @@ from .mask_files import BITS, MaskRule, Numbers, pack, read_numbers, read_or_ref
 from .mask_values import IGNORE, SHOWN, Number, class_values, show_number, value_counts
 
 MANY = 100_000  # different numbers in a set, beyond which these are no masks
-QUICK = 8  # seconds; only what takes longer shows a progress bar
+QUICK = 20  # seconds; only what takes longer shows a progress bar
 
 
 @dataclass

@@ -17,7 +17,7 @@ from .mask_files import MaskRule, read_or_refuse
 from .mask_values import IGNORE
 
 AT_ONCE = 64  # pairs in memory in encoded form
-QUICK = 8  # seconds; only what takes longer shows a progress bar
+QUICK = 20  # seconds; only what takes longer shows a progress bar
 
 
 @dataclass(frozen=True)

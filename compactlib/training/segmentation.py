@@ -122,7 +122,7 @@ def weight_maps(part: MaskSet) -> np.ndarray:
     The border term stays in the background: on the rims of the cells too, where the formula as printed puts it as well,
     it pulls against itself, and hardly a gap opened in the notebook's short training.
     """
-    masks = tqdm(part.masks, desc="weight maps", leave=False, delay=5)
+    masks = tqdm(part.masks, desc="weight maps", leave=False, delay=20)
     return np.stack([weight_map(label_instances(mask), border="background") for mask in masks])
 
 
