@@ -29,6 +29,7 @@ def test_the_floor_of_rasters_loads_no_torch():
         "from compactlib import models; import timm",
         "import timm; from compactlib import models",
         "import compactlib.models, timm",
+        "import timm, compactlib",
         "import compactlib, timm; compactlib.models",
     ],
 )

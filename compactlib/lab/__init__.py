@@ -20,10 +20,12 @@ PLACES = {
     "board": "compactlib.runs.board:",
     "check": "compactlib.lab.checks",
     "environment": "compactlib.runs.environment:",
+    "execute": "compactlib.runs.execute:",  # its old address
     "evidence": "compactlib.runs.evidence",
     "evidence_names": "compactlib.runs.evidence",
     "figures": "compactlib.figures:",
     "first_number": "compactlib.runs.papers",
+    "grading": "compactlib.runs.grading:",  # its old address
     "load_table": "compactlib.runs.papers",
     "mask_figures": "compactlib.figures.masks:",
     "paper_for": "compactlib.runs.papers",
