@@ -1,10 +1,17 @@
 """What the files of a run must look like to be read: one JSON Schema each, and one function that checks."""
 
+import sys
 from datetime import datetime
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import best_match
+# Of jsonschema's optional parts, the one for international addresses takes more than a second to import, and no schema
+# here has one: this import does without it, others find it.
+sys.modules.setdefault("rfc3987_syntax", None)
+from jsonschema import Draft202012Validator, FormatChecker  # noqa: E402
+from jsonschema.exceptions import best_match  # noqa: E402
+
+if sys.modules["rfc3987_syntax"] is None:
+    del sys.modules["rfc3987_syntax"]
 
 FORMATS = FormatChecker(formats=())
 

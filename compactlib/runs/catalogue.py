@@ -2,6 +2,7 @@
 
 import difflib
 import glob
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,24 +57,35 @@ class Notebook:
         return nbformat.read(self.path, as_version=4)
 
     @cached_property
+    def cells(self) -> list[tuple[str, str, list[str]]]:
+        """Kind, source and tags of each cell; nbformat, which also checks the outputs, takes seconds for all lessons.
+        Raises UsageError for a file that is no notebook."""
+        try:
+            found = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
+            return [(c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])) for c in found]
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise UsageError(f"{self.path} is no notebook of format 4, or damaged ({why[:120]}).") from None
+
+    @cached_property
     def code(self) -> list[str]:
         """The source of the code cells."""
-        return [cell.source for cell in self.node.cells if cell.cell_type == "code"]
+        return [source for kind, source, _ in self.cells if kind == "code"]
 
     @property
     def title(self) -> str:
         """The first heading."""
-        text = "\n".join(cell.source for cell in self.node.cells if cell.cell_type == "markdown")
+        text = "\n".join(source for kind, source, _ in self.cells if kind == "markdown")
         heading = re.search(r"^#+\s*(.+)$", text, re.MULTILINE)
         return heading[1].strip() if heading else self.stem
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
         """The declared parameters. Raises ParameterError where there is no `parameters` cell."""
-        tagged = [cell for cell in self.node.cells if "parameters" in cell.metadata.get("tags", [])]
+        tagged = [source for _, source, tags in self.cells if "parameters" in tags]
         if len(tagged) != 1:
             raise ParameterError(f"{self.path.name} has {len(tagged)} cells tagged 'parameters', expected one.")
-        return parameters.declared(tagged[0].source, f"The parameters cell of {self.path.name}")
+        return parameters.declared(tagged[0], f"The parameters cell of {self.path.name}")
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 import pytest
 
+from compactlib.__main__ import main
 from compactlib.runs import catalogue, plan
 from compactlib.runs.catalogue import Notebook, UsageError
 from compactlib.runs.parameters import ParameterError
@@ -145,3 +146,11 @@ def test_two_parameter_cells_are_refused(tmp_path):
     path = notebook(tmp_path / "03_cct.ipynb", ("seed: int = 0", "parameters"))
     with pytest.raises(ParameterError, match=r"03_cct\.ipynb has 2 cells tagged 'parameters', expected one"):
         plan.plan([str(path)], runs=tmp_path)
+
+
+@pytest.mark.parametrize("content", ['{"cells":', "[]", "{}", '{"cells": [{"cell_type": "code"}]}', "\xff", "[" * 9999])
+def test_a_file_that_is_no_notebook_is_named(content, tmp_path, capsys):
+    path = tmp_path / "03_cct.ipynb"
+    path.write_bytes(content.encode("latin-1"))
+    assert main(["run", str(path), "--runs", str(tmp_path / "runs")]) == 2
+    assert str(path) in capsys.readouterr().err and not (tmp_path / "runs").exists()
